@@ -1,0 +1,1 @@
+"""Channels: where a notification goes, one file each."""

@@ -1,0 +1,78 @@
+"""The hub's connections to PostgreSQL, and whom it is when it speaks.
+
+Invariants: every statement runs in a transaction that has taken on exactly one role: ``authenticated`` with the
+person's claims, so that row security decides; ``service_role`` for the hub's workers; ``supabase_auth_admin`` for
+sign-in. A connection that took on none has no rights at all.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+Connection = psycopg.AsyncConnection[DictRow]
+
+BECOME = "select set_config('role', %s, true), set_config('request.jwt.claims', %s, true)"
+
+
+class DatabaseAway(Exception):
+    """PostgreSQL does not answer. Passing: the caller says so and the other side tries again."""
+
+
+class Database:
+    """A pool of connections. Open it before use; ``close`` waits for none."""
+
+    def __init__(self, url: str, *, most: int = 16) -> None:
+        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+            url,
+            kwargs={"row_factory": dict_row, "application_name": "twinwatch", "autocommit": True},
+            min_size=1,
+            max_size=most,
+            open=False,
+            timeout=5.0,
+            check=AsyncConnectionPool.check_connection,
+            name="hub",
+        )
+
+    async def open(self) -> None:
+        """Connects once, so that a wrong address is told at start and not at the first request."""
+        await self._pool.open(wait=True, timeout=15.0)
+
+    async def close(self) -> None:
+        """Closes every connection."""
+        await self._pool.close()
+
+    @asynccontextmanager
+    async def as_person(self, user_id: UUID) -> AsyncIterator[Connection]:
+        """A transaction in which row security shows what this person may see."""
+        claims = {"sub": str(user_id), "role": "authenticated"}
+        async with self._transaction("authenticated", claims) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def as_worker(self) -> AsyncIterator[Connection]:
+        """A transaction of the hub itself, across organizations."""
+        async with self._transaction("service_role", {}) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def as_auth(self) -> AsyncIterator[Connection]:
+        """A transaction on users and sessions, and on nothing else."""
+        async with self._transaction("supabase_auth_admin", {}) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _transaction(self, role: str, claims: dict[str, Any]) -> AsyncIterator[Connection]:
+        try:
+            async with self._pool.connection() as connection, connection.transaction():
+                await connection.execute(BECOME, (role, json.dumps(claims)))
+                yield connection
+        except (PoolTimeout, psycopg.OperationalError) as err:
+            raise DatabaseAway(type(err).__name__) from err

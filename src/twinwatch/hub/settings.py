@@ -1,0 +1,128 @@
+"""What an operator can set: from arguments and ``TWINWATCH_…`` variables, checked before anything starts."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from twinwatch.world.secret import Secret
+
+
+class Misconfigured(Exception):
+    """The hub cannot start as it is set up. The message is one line: what is wrong with which value, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a silence may last, in seconds since the last heartbeat."""
+
+    late_seconds: float = 90.0
+    """One heartbeat interval and half of it as grace."""
+    down_seconds: float = 120.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.late_seconds < self.down_seconds:
+            raise Misconfigured(
+                f"TWINWATCH_LATE_AFTER is {self.late_seconds:g} s and TWINWATCH_DOWN_AFTER {self.down_seconds:g} s: "
+                "late must be above zero and below down"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All that the hub is told from outside."""
+
+    owner_url: str
+    """Connection string of a role that may create tables and roles; used to migrate, not to serve."""
+    data_dir: Path
+    secret: Secret
+    """Signs access tokens and derives the password of the database role; the same on every hub of one database."""
+    host: str = "127.0.0.1"
+    port: int = 8400
+    public_url: str = ""
+    """Where people and agents reach the hub, without a slash at the end; empty: as the request says."""
+    patience: Patience = field(default_factory=Patience)
+    retention_days: int = 7
+
+
+def settings_from(
+    *,
+    database_url: str,
+    data_dir: Path,
+    listen: str,
+    public_url: str = "",
+    environment: Mapping[str, str] | None = None,
+) -> Settings:
+    """Settings of arguments and environment.
+
+    Raises: Misconfigured for a value that cannot be, naming it and the remedy.
+    """
+    env = os.environ if environment is None else environment
+    host, port = _address(listen)
+    public = (public_url or env.get("TWINWATCH_PUBLIC_URL", "")).rstrip("/")
+    if public and urlsplit(public).scheme not in ("http", "https"):
+        raise Misconfigured(f"public URL {public!r}: expected http://… or https://…")
+    return Settings(
+        owner_url=database_url,
+        data_dir=data_dir,
+        secret=_secret(data_dir, env),
+        host=host,
+        port=port,
+        public_url=public,
+        patience=Patience(
+            late_seconds=_seconds(env, "TWINWATCH_LATE_AFTER", Patience.late_seconds),
+            down_seconds=_seconds(env, "TWINWATCH_DOWN_AFTER", Patience.down_seconds),
+        ),
+        retention_days=_count(env, "TWINWATCH_RETENTION_DAYS", 7),
+    )
+
+
+def _address(listen: str) -> tuple[str, int]:
+    host, _, port = listen.rpartition(":")
+    if not port.isdecimal() or int(port) > 65535:
+        raise Misconfigured(f"--listen {listen!r}: expected HOST:PORT, such as 127.0.0.1:8400")
+    return host.strip("[]") or "127.0.0.1", int(port)
+
+
+def _seconds(env: Mapping[str, str], name: str, default: float) -> float:
+    text = env.get(name)
+    if not text:
+        return default
+    try:
+        return float(text.removesuffix("s"))
+    except ValueError:
+        raise Misconfigured(f"{name}={text!r}: expected seconds, such as 90 or 90s") from None
+
+
+def _count(env: Mapping[str, str], name: str, default: int) -> int:
+    text = env.get(name) or str(default)
+    if not text.isdecimal() or int(text) < 1:
+        raise Misconfigured(f"{name}={text!r}: expected a whole number from 1")
+    return int(text)
+
+
+def _secret(data_dir: Path, env: Mapping[str, str]) -> Secret:
+    """The hub's secret: from ``TWINWATCH_SECRET``, else made once and kept in the data folder."""
+    given = env.get("TWINWATCH_SECRET")
+    if given:
+        if len(given) < 32:
+            raise Misconfigured("TWINWATCH_SECRET is shorter than 32 characters: make one with `openssl rand -hex 32`")
+        return Secret(given)
+    path = data_dir / "secret"
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(handle, "w") as file:
+                file.write(secrets.token_hex(32))
+        return Secret(path.read_text().strip())
+    except FileExistsError:
+        return Secret(path.read_text().strip())
+    except OSError as err:
+        raise Misconfigured(
+            f"data folder {data_dir}: {err.strerror}; choose one you may write to with --data-dir"
+        ) from err

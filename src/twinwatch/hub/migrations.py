@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import psycopg
 from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import make_conninfo
 
 from twinwatch.hub.settings import Misconfigured
 from twinwatch.world.secret import Secret
@@ -106,8 +106,7 @@ async def _apply(connection: psycopg.AsyncConnection, migration: Migration) -> N
 async def _login(connection: psycopg.AsyncConnection, owner_url: str, secret: Secret) -> str:
     """The hub's own login, made able to log in if it is not yet."""
     password = hmac.new(secret.reveal().encode(), LOGIN.encode(), hashlib.sha256).hexdigest()
-    parts = conninfo_to_dict(owner_url)
-    serving = make_conninfo(**{**parts, "user": LOGIN, "password": password})
+    serving = make_conninfo(owner_url, user=LOGIN, password=password)
     try:
         await (await psycopg.AsyncConnection.connect(serving, connect_timeout=10)).close()
     except psycopg.OperationalError:

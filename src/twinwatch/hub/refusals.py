@@ -53,7 +53,8 @@ def forbidden(detail: str) -> Refused:
 
 def not_found(what: str) -> Refused:
     """Not there, or not to be seen by this person: the answer is the same."""
-    return Refused(404, "not-found", "Not found", f"There is no such {what}, or it belongs to an organization not yours.")
+    detail = f"There is no such {what}, or it belongs to an organization that is not yours."
+    return Refused(404, "not-found", "Not found", detail)
 
 
 def invalid(detail: str) -> Refused:

@@ -16,7 +16,7 @@ class Misconfigured(Exception):
     """The hub cannot start as it is set up. The message is one line: what is wrong with which value, and what to do."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Patience:
     """How long a silence may last, in seconds since the last heartbeat."""
 

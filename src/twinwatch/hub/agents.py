@@ -1,0 +1,154 @@
+"""The hub's side of an agent's life: enrolment, keys, heartbeats and catalogues.
+
+Invariants: an enrolment key registers servers of its organization and nothing else; a server key speaks for one
+server; registering again with the same ``install_id`` names the same server and makes its older key worthless.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from typing import NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from twinwatch.hub.db import Database
+from twinwatch.hub.keys import digest_of, new_key
+from twinwatch.hub.lawful import check_catalogue, check_text
+from twinwatch.hub.refusals import forbidden, invalid, unauthorized
+from twinwatch.hub.statements import Statements
+from twinwatch.hub.stores.log import instant
+from twinwatch.protocol.heartbeat import Heartbeat, HeartbeatAnswer
+from twinwatch.protocol.hello import Register, Registered
+from twinwatch.protocol.metrics import Catalogue
+from twinwatch.world.clock import Clock
+
+SQL = Statements("agents")
+
+KEY_SECONDS = 60.0
+"""How long a key's answer is believed; a deleted server may speak that much longer through another hub process."""
+STRANGER_SECONDS = 10.0
+REMEMBERED_KEYS = 50_000
+
+
+class Speaker(NamedTuple):
+    """Whose key was shown."""
+
+    organization_id: UUID
+    server_id: UUID
+
+
+class Agents:
+    """Registration, identification, signs of life."""
+
+    def __init__(self, clock: Clock, database: Database) -> None:
+        self._clock = clock
+        self._database = database
+        self._speakers: OrderedDict[bytes, tuple[float, Speaker | None]] = OrderedDict()
+
+    async def register(self, key: str, hello: Register) -> Registered:
+        """The server of this installation and a new key for it.
+
+        Raises: Refused 401 for a key that does not enrol; Refused 422 for an unlawful name or id.
+        """
+        check_text("server_name", hello.server_name, 200)
+        check_text("agent_version", hello.agent_version, 64)
+        install_id = _uuid("install_id", hello.install_id)
+        now = instant(self._clock.now())
+        fresh = new_key("tws")
+        async with self._database.as_worker() as connection:
+            cursor = await connection.execute(SQL["enrolment_of_key"], {"hash": digest_of(key), "now": now})
+            enrolment = await cursor.fetchone()
+            if enrolment is None:
+                raise unauthorized(
+                    "This enrolment key is unknown, expired or revoked: make a new one under Add a server."
+                )
+            await connection.execute(SQL["enrolment_used"], {"id": enrolment["id"], "now": now})
+            organization = enrolment["organization_id"]
+            cursor = await connection.execute(
+                SQL["register"],
+                {
+                    "organization": organization,
+                    "install": install_id,
+                    "name": hello.server_name,
+                    "version": hello.agent_version,
+                    "now": now,
+                },
+            )
+            server = await cursor.fetchone()
+            assert server is not None  # noqa: S101
+            who = {"organization": organization, "server": server["id"]}
+            await connection.execute(SQL["drop_server_keys"], who)
+            await connection.execute(SQL["add_server_key"], {**who, "prefix": fresh.prefix, "hash": fresh.digest})
+        self.forget(server["id"])
+        return Registered(str(server["id"]), fresh.key, server["sequence_mark"])
+
+    async def speaker(self, key: str) -> Speaker:
+        """Who speaks with this server key.
+
+        Raises: Refused 401 if nobody does.
+        """
+        digest = digest_of(key)
+        now = time.monotonic()
+        remembered = self._speakers.get(digest)
+        if remembered is None or remembered[0] < now:
+            async with self._database.as_worker() as connection:
+                row = await (await connection.execute(SQL["speaker_of_key"], {"hash": digest})).fetchone()
+            found = None if row is None else Speaker(row["organization_id"], row["server_id"])
+            remembered = (now + (KEY_SECONDS if found else STRANGER_SECONDS), found)
+            self._speakers[digest] = remembered
+            self._speakers.move_to_end(digest)
+            while len(self._speakers) > REMEMBERED_KEYS:
+                self._speakers.popitem(last=False)
+        if remembered[1] is None:
+            raise unauthorized("This server key is unknown: the server was deleted, or registered anew elsewhere.")
+        return remembered[1]
+
+    def forget(self, server_id: UUID) -> None:
+        """The server's keys have changed or gone."""
+        for digest in [one for one, (_, who) in self._speakers.items() if who and who.server_id == server_id]:
+            del self._speakers[digest]
+
+    async def heartbeat(self, speaker: Speaker, beat: Heartbeat) -> HeartbeatAnswer:
+        """Notes the sign of life, whatever the agent's clock says.
+
+        Raises: Refused 403 if the key is another server's; Refused 401 if the server is gone.
+        """
+        if _uuid("server_uuid", beat.server_uuid) != speaker.server_id:
+            raise forbidden("server_uuid is not the server that this key speaks for.")
+        check_text("agent_version", beat.agent_version, 64)
+        now = self._clock.now()
+        seen = {
+            "organization": speaker.organization_id,
+            "server": speaker.server_id,
+            "now": instant(now),
+            "skew": (beat.timestamp - now) / 1000,
+            "version": beat.agent_version,
+        }
+        async with self._database.as_worker() as connection:
+            row = await (await connection.execute(SQL["heartbeat"], seen)).fetchone()
+        if row is None:
+            self.forget(speaker.server_id)
+            raise unauthorized("This server was deleted from its organization.")
+        return HeartbeatAnswer(received_at=now, catalogue=row["fingerprint"] or "")
+
+    async def declare(self, speaker: Speaker, catalogue: Catalogue) -> None:
+        """Keeps what the agent declares, in place of what it declared before."""
+        check_catalogue(catalogue)
+        kept = {
+            "organization": speaker.organization_id,
+            "server": speaker.server_id,
+            "fingerprint": catalogue.fingerprint(),
+            "body": msgspec.json.encode(msgspec.to_builtins(catalogue)).decode(),
+            "now": instant(self._clock.now()),
+        }
+        async with self._database.as_worker() as connection:
+            await connection.execute(SQL["store_catalogue"], kept)
+
+
+def _uuid(name: str, text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise invalid(f"{name}: {text[:50]!r} is not a uuid") from None

@@ -1,0 +1,67 @@
+-- name: write
+with incoming as (
+  select *
+  from unnest(
+    %(organizations)s::uuid[], %(servers)s::uuid[], %(sequences)s::bigint[], %(received)s::timestamptz[],
+    %(firsts)s::timestamptz[], %(lasts)s::timestamptz[], %(samples)s::int[], %(bodies)s::bytea[]
+  ) as t (organization_id, server_id, sequence, received_at, first_at, last_at, samples, body)
+), counted as (
+  update public.servers as s
+  set sequence_mark = i.sequence, last_sample_at = greatest(s.last_sample_at, i.last_at)
+  from incoming as i
+  where s.id = i.server_id and s.organization_id = i.organization_id and s.sequence_mark < i.sequence
+  returning s.id
+), logged as (
+  insert into samples.sample_log
+    (organization_id, server_id, sequence, received_at, first_at, last_at, samples, body)
+  select i.organization_id, i.server_id, i.sequence, i.received_at, i.first_at, i.last_at, i.samples, i.body
+  from incoming as i
+  join counted as c on c.id = i.server_id
+)
+select i.server_id, c.id is not null as fresh,
+  case when c.id is not null then i.sequence else s.sequence_mark end as mark
+from incoming as i
+left join counted as c on c.id = i.server_id
+left join public.servers as s on s.id = i.server_id and s.organization_id = i.organization_id
+
+-- name: read
+select body
+from samples.sample_log
+where server_id = %(server)s
+  and received_at >= %(arrived)s
+  and last_at >= %(since)s
+  and first_at < %(to)s
+order by received_at
+
+-- name: latest
+select s.id as server_id, recent.body
+from unnest(%(servers)s::uuid[]) as s (id)
+cross join lateral (
+  select l.body, l.received_at
+  from samples.sample_log as l
+  where l.server_id = s.id
+  order by l.received_at desc
+  limit %(batches)s
+) as recent
+order by recent.received_at
+
+-- name: forget
+delete from samples.sample_log where server_id = %(server)s
+
+-- name: stats
+select coalesce(sum(samples), 0)::bigint as samples, min(first_at) as oldest,
+  coalesce(
+    (select sum(pg_total_relation_size(inhrelid)) from pg_inherits where inhparent = 'samples.sample_log'::regclass), 0
+  )::bigint as size_bytes
+from samples.sample_log
+
+-- name: make_partitions
+select samples.make_partitions(%(since)s, %(hours)s)
+
+-- name: drop_partitions
+select samples.drop_partitions(%(before)s)
+
+-- name: shapes
+select s.server_id, s.id, s.series_ids
+from public.shapes as s
+join unnest(%(servers)s::uuid[], %(ids)s::text[]) as w (server_id, id) using (server_id, id)

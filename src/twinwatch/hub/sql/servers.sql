@@ -1,0 +1,35 @@
+-- name: list
+select s.id, s.organization_id, s.name, s.agent_version, s.registered_at, s.last_heartbeat_at, s.last_sample_at,
+  s.clock_skew_seconds, c.body -> 'host' as host, c.body -> 'monitors' as monitors
+from public.servers as s
+left join public.catalogues as c on c.server_id = s.id
+where (%(server)s::uuid is null or s.id = %(server)s)
+order by lower(s.name), s.id
+
+-- name: rename
+update public.servers set name = %(name)s where id = %(server)s returning organization_id
+
+-- name: delete
+delete from public.servers where id = %(server)s returning organization_id, name
+
+-- name: catalogue
+select fingerprint, body from public.catalogues where server_id = %(server)s
+
+-- name: series_of_metrics
+select id, metric, labels
+from public.series
+where server_id = %(server)s and metric = any (%(metrics)s)
+order by metric, labels, id
+limit %(limit)s
+
+-- name: series_of_ids
+select id, metric, labels from public.series where server_id = %(server)s and id = any (%(ids)s)
+
+-- name: headline_series
+select server_id, id, metric, labels
+from public.series
+where server_id = any (%(servers)s::uuid[]) and metric = any (%(metrics)s)
+
+-- name: audit
+insert into public.audit_log (organization_id, user_id, action, subject)
+values (%(organization)s, %(user)s, %(action)s, %(subject)s)

@@ -1,0 +1,236 @@
+"""Samples as they came: a row per batch on plain PostgreSQL, partitioned by the hour of arrival.
+
+Invariants: a batch and its server's sequence mark are written in one statement, so a batch counts exactly once
+however often it arrives and whenever either side dies; rows are only added, and go by whole partitions.
+
+A body is zstd of msgpack ``[[shape, times, columns], …]``. Columns that nobody asked for are skipped, not decoded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+import msgspec
+import numpy as np
+import zstandard
+from numpy.typing import NDArray
+
+from twinwatch.hub.db import Database
+from twinwatch.hub.statements import Statements
+from twinwatch.hub.stores import Arrival, Last, Points, Stats, Verdict, Window
+from twinwatch.protocol import limits
+from twinwatch.protocol.codec import inflate
+
+SQL = Statements("sample_log")
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+AHEAD_HOURS = 48
+"""Partitions are made this far ahead, so that a hub may miss many a round before an insert finds no home."""
+
+RECENT_BATCHES = 4
+STEPS_SECONDS = (1, 2, 5, 10, 15, 30, 60, 120, 180, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
+
+
+class StoredFrame(msgspec.Struct, array_like=True):
+    """A frame at rest; its columns stay raw until one is asked for."""
+
+    shape: str
+    times: list[int]
+    columns: list[msgspec.Raw]
+
+
+FRAMES = msgspec.msgpack.Decoder(list[StoredFrame])
+FLOATS = msgspec.msgpack.Decoder(list[float | None])
+
+
+class LogStore:
+    """The store of a hub whose PostgreSQL has nothing but what every PostgreSQL has."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._encoder = msgspec.msgpack.Encoder()
+
+    async def write(self, arrivals: Sequence[Arrival]) -> list[Verdict]:
+        """Commits the arrivals whose number is above their server's mark, all or none."""
+        rows = {
+            "organizations": [arrival.organization_id for arrival in arrivals],
+            "servers": [arrival.server_id for arrival in arrivals],
+            "sequences": [arrival.sequence for arrival in arrivals],
+            "received": [instant(arrival.received_at) for arrival in arrivals],
+            "firsts": [instant(arrival.first) for arrival in arrivals],
+            "lasts": [instant(arrival.last) for arrival in arrivals],
+            "samples": [arrival.samples for arrival in arrivals],
+            "bodies": [self._body(arrival) for arrival in arrivals],
+        }
+        async with self._database.as_worker() as connection:
+            cursor = await connection.execute(SQL["write"], rows, binary=True)
+            found = {row["server_id"]: Verdict(mark=row["mark"], fresh=row["fresh"]) for row in await cursor.fetchall()}
+        return [found[arrival.server_id] for arrival in arrivals]
+
+    def _body(self, arrival: Arrival) -> bytes:
+        frames = [(frame.shape, frame.times, frame.columns) for frame in arrival.frames]
+        return zstandard.ZstdCompressor(level=3).compress(self._encoder.encode(frames))
+
+    async def read(self, server_id: UUID, series_ids: Sequence[int], window: Window) -> Points:
+        """Points of these series of one server, coarsened to at most ``window.points``."""
+        asked = {
+            "server": server_id,
+            # A sample is at most that far ahead of the clock when it arrives, and may arrive any time after.
+            "arrived": instant(window.since - limits.FUTURE_MILLISECONDS),
+            "since": instant(window.since),
+            "to": instant(window.to),
+        }
+        async with self._database.as_worker() as connection:
+            cursor = await connection.execute(SQL["read"], asked, binary=True)
+            bodies = [row["body"] for row in await cursor.fetchall()]
+        # Decoding a day takes long enough to be felt by others on the loop.
+        frames = await asyncio.to_thread(decode, bodies)
+        layout = await self._layout((server_id, frame) for frame in frames)
+        numbers = {shape: series for (_, shape), series in layout.items()}
+        return await asyncio.to_thread(columns_of, frames, numbers, series_ids, window)
+
+    async def latest(self, server_ids: Sequence[UUID]) -> dict[UUID, list[Last]]:
+        """The newest sample of each series in each server's most recent batches."""
+        asked = {"servers": list(server_ids), "batches": RECENT_BATCHES}
+        async with self._database.as_worker() as connection:
+            cursor = await connection.execute(SQL["latest"], asked, binary=True)
+            rows = await cursor.fetchall()
+        recent = [(row["server_id"], frame) for row in rows for frame in decode([row["body"]])]
+        layout = await self._layout(recent)
+        newest: dict[UUID, dict[int, Last]] = {server: {} for server in server_ids}
+        for server, frame in recent:
+            found = newest[server]
+            numbers = layout.get((server, frame.shape), ())
+            for number, raw in zip(numbers, frame.columns, strict=False):
+                value = FLOATS.decode(raw)[-1]
+                last = found.get(number)
+                if value is not None and (last is None or last.time <= frame.times[-1]):
+                    found[number] = Last(number, frame.times[-1], value)
+        return {server: list(found.values()) for server, found in newest.items()}
+
+    async def forget(self, server_id: UUID) -> None:
+        """Removes all samples of a server."""
+        async with self._database.as_worker() as connection:
+            await connection.execute(SQL["forget"], {"server": server_id})
+
+    async def tend(self, now: int, retention_days: int) -> None:
+        """Makes the partitions of the next two days and drops those past keeping."""
+        since = instant(now) - timedelta(hours=1)
+        async with self._database.as_worker() as connection:
+            await connection.execute(SQL["make_partitions"], {"since": since, "hours": AHEAD_HOURS})
+        async with self._database.as_worker() as connection:
+            before = instant(now) - timedelta(days=retention_days)
+            await connection.execute(SQL["drop_partitions"], {"before": before})
+
+    async def stats(self) -> Stats:
+        """How much is kept. Cost: reads one column of every row."""
+        async with self._database.as_worker() as connection:
+            row = await (await connection.execute(SQL["stats"])).fetchone()
+        assert row is not None  # noqa: S101
+        oldest = row["oldest"]
+        return Stats(row["samples"], row["size_bytes"], None if oldest is None else milliseconds(oldest))
+
+    async def _layout(self, frames: Iterable[tuple[UUID, StoredFrame]]) -> dict[tuple[UUID, str], list[int]]:
+        """Series numbers in the order of a shape's columns. Like servers share a shape's id, but no number."""
+        wanted = {(server, frame.shape) for server, frame in frames}
+        if not wanted:
+            return {}
+        asked = {"servers": [server for server, _ in wanted], "ids": [shape for _, shape in wanted]}
+        async with self._database.as_worker() as connection:
+            cursor = await connection.execute(SQL["shapes"], asked)
+            return {(row["server_id"], row["id"]): row["series_ids"] for row in await cursor.fetchall()}
+
+
+def decode(bodies: Iterable[bytes]) -> list[StoredFrame]:
+    """All frames of these bodies, columns still raw."""
+    return [frame for body in bodies for frame in FRAMES.decode(inflate(body))]
+
+
+def columns_of(
+    frames: Sequence[StoredFrame], numbers: Mapping[str, Sequence[int]], series_ids: Sequence[int], window: Window
+) -> Points:
+    """The wanted series of these frames on one axis. ``numbers`` are the series of each shape's columns."""
+    rows = {number: row for row, number in enumerate(series_ids)}
+    stretches: dict[str, _Stretch] = {}
+    for frame in frames:
+        stretch = stretches.get(frame.shape)
+        if stretch is None:
+            found = [(column, rows[n]) for column, n in enumerate(numbers.get(frame.shape, ())) if n in rows]
+            stretch = stretches[frame.shape] = _Stretch([], [(column, row, []) for column, row in found])
+        stretch.times.extend(frame.times)
+        for column, _, taken in stretch.columns:
+            taken.extend(FLOATS.decode(frame.columns[column]))
+
+    pieces: list[list[tuple[NDArray[np.int64], NDArray[np.float64]]]] = [[] for _ in series_ids]
+    for stretch in stretches.values():
+        times = np.array(stretch.times, dtype=np.int64)
+        inside = (times >= window.since) & (times < window.to)
+        for _, row, column_values in stretch.columns:
+            values = np.array(column_values, dtype=np.float64)  # None becomes NaN
+            pieces[row].append((times[inside], values[inside]))
+    series = [_joined(some) for some in pieces]
+    axis = np.unique(np.concatenate([times for times, _ in series])) if series else np.empty(0, dtype=np.int64)
+    if len(axis) <= window.points:
+        return Points(axis, np.array([_placed(axis, *one) for one in series]).reshape(len(series), len(axis)), step=0)
+    step = step_for(window)
+    axis = np.arange(window.since // step, (window.to - 1) // step + 1, dtype=np.int64) * step
+    return Points(axis, np.array([_means(axis, step, *one) for one in series]), step)
+
+
+def step_for(window: Window) -> int:
+    """The smallest round width in ms whose aligned buckets cover the window with at most ``window.points``."""
+    for seconds in STEPS_SECONDS:
+        step = seconds * 1000
+        if (window.to - 1) // step - window.since // step + 1 <= window.points:
+            return step
+    day = STEPS_SECONDS[-1] * 1000
+    return day * -(-(window.to - window.since) // (day * max(1, window.points - 1)))
+
+
+class _Stretch(NamedTuple):
+    """Runs of one shape: their times and, for each wanted column, its row in the answer and its values."""
+
+    times: list[int]
+    columns: list[tuple[int, int, list[float | None]]]
+
+
+def _joined(
+    pieces: list[tuple[NDArray[np.int64], NDArray[np.float64]]],
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """One series: gaps left out, times ascending and once each."""
+    times = np.concatenate([times for times, _ in pieces] or [np.empty(0, dtype=np.int64)])
+    values = np.concatenate([values for _, values in pieces] or [np.empty(0)])
+    there = ~np.isnan(values)
+    unique, first = np.unique(times[there], return_index=True)
+    return unique, values[there][first]
+
+
+def _placed(axis: NDArray[np.int64], times: NDArray[np.int64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    row = np.full(len(axis), np.nan)
+    row[np.searchsorted(axis, times)] = values
+    return row
+
+
+def _means(
+    axis: NDArray[np.int64], step: int, times: NDArray[np.int64], values: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    bucket = times // step - axis[0] // step
+    sums = np.bincount(bucket, weights=values, minlength=len(axis))
+    counts = np.bincount(bucket, minlength=len(axis))
+    means = np.full(len(axis), np.nan)
+    np.divide(sums, counts, out=means, where=counts > 0)
+    return means
+
+
+def instant(milliseconds_utc: int) -> datetime:
+    """The ``timestamptz`` of ms UTC, exact."""
+    return EPOCH + timedelta(milliseconds=milliseconds_utc)
+
+
+def milliseconds(instant_utc: datetime) -> int:
+    """ms UTC of a ``timestamptz``."""
+    return (instant_utc - EPOCH) // timedelta(milliseconds=1)

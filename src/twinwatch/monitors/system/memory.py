@@ -1,0 +1,86 @@
+"""Memory: what is used, and what could still be had."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from twinwatch.monitors import Moment, Reading, Unreadable
+from twinwatch.monitors.digits import ratio
+from twinwatch.monitors.system import procfs
+from twinwatch.protocol.metrics import Chart, Headline, Metric
+from twinwatch.world.host import Host
+
+MEMINFO = "/proc/meminfo"
+KIBIBYTE = 1024
+STATE_LABELS = tuple({"system.memory.state": state} for state in ("used", "buffers", "cached", "free"))
+
+
+class Memory:
+    """Physical memory by state. The states add up to all there is.
+
+    Source: /proc/meminfo (proc_meminfo(5)); used is MemTotal - MemAvailable, as the OpenTelemetry conventions say.
+    Cost: one read.
+    Rights: none.
+    """
+
+    name: ClassVar[str] = "memory"
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        Metric(
+            "system.memory.usage",
+            "By",
+            "Memory by state. Used is what programs and the kernel cannot give back; cached and buffers are copies of "
+            "files that are given back when memory is wanted.",
+        ),
+        Metric("system.memory.utilization", "1", "Share of memory that is used and cannot be given back.", good="low"),
+        Metric(
+            "system.memory.linux.available",
+            "By",
+            "The kernel's estimate of what programs can still get without swapping.",
+            good="high",
+        ),
+    )
+    charts: ClassVar[tuple[Chart, ...]] = (
+        Chart("Memory", ("system.memory.usage",), by=("system.memory.state",), style="stack"),
+    )
+    headlines: ClassVar[tuple[Headline, ...]] = (Headline("Memory", "system.memory.utilization"),)
+
+    async def read(self, host: Host, moment: Moment) -> list[Reading]:
+        """One run."""
+        sizes = meminfo(host)
+        try:
+            total, free = sizes["MemTotal"], sizes["MemFree"]
+            available = sizes.get("MemAvailable")
+            if available is None:  # before Linux 3.14: what free(1) took for it then
+                reclaimable = sizes["Buffers"] + sizes["Cached"] + sizes.get("SReclaimable", 0)
+                available = max(free, free + reclaimable - sizes.get("Shmem", 0))
+        except KeyError as err:
+            raise Unreadable(f"{MEMINFO}: expected a line {err}") from err
+        if total == 0:
+            raise Unreadable(f"{MEMINFO}: MemTotal is 0")
+        available = min(available, total)
+        # The states are made to add up. The kernel holds back a reserve of what is free and counts it as not
+        # available, so `free` is what remains of the available memory here, a little less than MemFree.
+        buffers = min(sizes.get("Buffers", 0), available)
+        cache = sizes.get("Cached", 0) + sizes.get("SReclaimable", 0) - sizes.get("Shmem", 0)
+        cached = min(max(cache, 0), available - buffers)
+        amounts = (total - available, buffers, cached, available - buffers - cached)
+        readings = [
+            Reading("system.memory.usage", amount, labels) for amount, labels in zip(amounts, STATE_LABELS, strict=True)
+        ]
+        readings.append(Reading("system.memory.utilization", ratio((total - available) / total)))
+        readings.append(Reading("system.memory.linux.available", available))
+        return readings
+
+
+def meminfo(host: Host) -> dict[str, int]:
+    """The lines of /proc/meminfo that have a unit, in bytes.
+
+    Raises: world.host.Missing, world.host.Refused, Unreadable.
+    """
+    names, words = [], []
+    for line in procfs.lines(host.read_text(MEMINFO)):
+        name, _, rest = line.partition(":")
+        if rest.endswith(" kB"):
+            names.append(name)
+            words.append(rest[:-3])
+    return {name: size * KIBIBYTE for name, size in zip(names, procfs.counters(MEMINFO, words), strict=True)}

@@ -1,0 +1,118 @@
+"""Finds the monitors: the classes in this folder and those of the entry point group ``twinwatch.monitors``.
+
+Nothing registers itself. A plug-in that cannot be had becomes a ``Flaw`` that says why, and the others are found all
+the same. A plug-in cannot take a name that a built-in monitor has.
+"""
+
+from __future__ import annotations
+
+import inspect
+import pkgutil
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+
+from twinwatch import monitors
+from twinwatch.monitors import Monitor
+from twinwatch.protocol.limits import METRIC_NAME_CHARACTERS
+from twinwatch.protocol.metrics import Chart, Headline, Metric
+
+GROUP = "twinwatch.monitors"
+
+
+@dataclass(frozen=True, slots=True)
+class Flaw:
+    """A plug-in that was found but is of no use. ``source`` is its module or entry point, ``reason`` is for people."""
+
+    source: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The usable monitors by name, and what was wrong with the rest."""
+
+    monitors: dict[str, type[Monitor]]
+    flaws: tuple[Flaw, ...]
+
+
+def discover(plugins: Iterable[EntryPoint] | None = None) -> Found:
+    """Every monitor of this installation; ``plugins`` stands for the installed entry points.
+
+    Cost: imports every monitor. A plug-in's import may do anything, so whatever it raises is caught here.
+    """
+    found: dict[str, type[Monitor]] = {}
+    flaws: list[Flaw] = []
+    for source, candidate in _candidates(entry_points(group=GROUP) if plugins is None else plugins):
+        reason = candidate if isinstance(candidate, str) else flaw_of(candidate)
+        if reason is None and isinstance(candidate, type):
+            monitor: type[Monitor] = candidate
+            if monitor.name not in found:
+                found[monitor.name] = monitor
+                continue
+            taken = found[monitor.name]
+            reason = f"the name {monitor.name!r} is taken by {taken.__module__}.{taken.__qualname__}"
+        flaws.append(Flaw(source, reason or "not a class"))
+    return Found(found, tuple(flaws))
+
+
+def flaw_of(candidate: object) -> str | None:
+    """Why this is no lawful monitor, or None if it is one."""
+    if not isinstance(candidate, type):
+        return f"{type(candidate).__name__}: expected a class"
+    missing = [name for name in (*Monitor.__annotations__, "read") if not hasattr(candidate, name)]
+    if missing:
+        return f"{candidate.__qualname__} lacks {', '.join(missing)}; see twinwatch.monitors.Monitor"
+    if not inspect.iscoroutinefunction(candidate.read):  # type: ignore[attr-defined]
+        return f"{candidate.__qualname__}.read: expected 'async def read(self, host, moment)'"
+    return _flaw_of_declaration(candidate)
+
+
+def _candidates(plugins: Iterable[EntryPoint]) -> Iterator[tuple[str, object]]:
+    """Where from, and the candidate, or the reason as text if there is none. Built-in ones first."""
+    for module in pkgutil.iter_modules(monitors.__path__, monitors.__name__ + "."):
+        try:
+            members = vars(import_module(module.name)).values()
+        except ImportError as err:  # an extra of pip that is not installed
+            yield module.name, f"cannot be imported: {err}"
+            continue
+        for member in list(members):
+            if isinstance(member, type) and member.__module__ == module.name and _means_to_be_one(member):
+                yield f"{module.name}.{member.__qualname__}", member
+    for plugin in sorted(plugins, key=lambda plugin: plugin.name):
+        source = f"entry point {plugin.name} = {plugin.value}"
+        try:
+            yield source, plugin.load()
+        except Exception as err:  # noqa: BLE001 - foreign code; one plug-in fails alone
+            yield source, f"cannot be loaded: {type(err).__name__}: {err}"
+
+
+def _means_to_be_one(member: type) -> bool:
+    return hasattr(member, "read") and hasattr(member, "interval_seconds")
+
+
+def _flaw_of_declaration(monitor: type[Monitor]) -> str | None:
+    name: object = monitor.name
+    if not (isinstance(name, str) and name.isascii() and name.replace("-", "").replace("_", "").isalnum()):
+        return f"name {name!r}: expected letters, digits, '-' and '_'"
+    for bound in ("interval_seconds", "deadline_seconds"):
+        seconds = getattr(monitor, bound)
+        if not isinstance(seconds, int | float) or not seconds > 0:
+            return f"{bound} {seconds!r}: expected a number above 0"
+    for field, kind in (("metrics", Metric), ("charts", Chart), ("headlines", Headline)):
+        declared = getattr(monitor, field)
+        if not isinstance(declared, tuple) or not all(isinstance(one, kind) for one in declared):
+            return f"{field}: expected a tuple of {kind.__name__}"
+    units = {metric.name: metric.unit for metric in monitor.metrics}
+    if len(units) != len(monitor.metrics):
+        return "metrics: a name is declared twice"
+    if long := [metric for metric in units if not 0 < len(metric) <= METRIC_NAME_CHARACTERS]:
+        return f"metrics: {long[0][:40]!r}: expected a name of 1 to {METRIC_NAME_CHARACTERS} characters"
+    for chart in monitor.charts:
+        if len({units.get(metric) for metric in chart.metrics}) != 1 or not units.keys() >= set(chart.metrics):
+            return f"chart {chart.title!r}: expected declared metrics of one unit, not {', '.join(chart.metrics)}"
+    for headline in monitor.headlines:
+        if headline.metric not in units:
+            return f"headline {headline.title!r}: {headline.metric} is not declared"
+    return None

@@ -1,0 +1,4 @@
+"use client";
+export function AddView() {
+  return <h1>Add a server</h1>;
+}

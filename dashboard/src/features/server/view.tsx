@@ -1,0 +1,4 @@
+"use client";
+export function ServerView() {
+  return <h1>Server</h1>;
+}

@@ -1,0 +1,4 @@
+"use client";
+export function ServersView() {
+  return <h1>Servers</h1>;
+}

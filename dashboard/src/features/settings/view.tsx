@@ -1,0 +1,4 @@
+"use client";
+export function SettingsView() {
+  return <h1>Settings</h1>;
+}

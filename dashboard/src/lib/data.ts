@@ -1,0 +1,270 @@
+/** What the pages know of the hub: cached answers, kept fresh by the live stream. */
+import {
+  keepPreviousData,
+  QueryClient,
+  queryOptions,
+  useMutation,
+  useQuery,
+  useQueryClient,
+} from "@tanstack/react-query";
+import { useEffect, useMemo, useRef, useState } from "react";
+import { hub, Problem, type Server, taken } from "./api";
+import { learnHubTime } from "./clock";
+import { onLive, openLive, watchServer } from "./live";
+import { type Columns, type Frame, frameOf } from "./series";
+import type { Presence } from "./session";
+
+/** How long the live tail of a server is kept; ranges are loaded again well before. */
+const TAIL_MS = 30 * 60_000;
+
+export function makeQueryClient(): QueryClient {
+  return new QueryClient({
+    defaultOptions: {
+      queries: {
+        staleTime: 30_000,
+        refetchOnWindowFocus: true,
+        networkMode: "always",
+        retry: (failures, error) => failures < 2 && error instanceof Problem && error.passing,
+        retryDelay: (failures) => Math.min(8000, 700 * 2 ** failures),
+      },
+      mutations: { networkMode: "always" },
+    },
+  });
+}
+
+const servers = queryOptions({
+  queryKey: ["servers"],
+  queryFn: async ({ signal }) => {
+    const answer = await taken(hub.GET("/api/v1/servers", { signal }));
+    learnHubTime(answer.hub_time);
+    return answer.servers;
+  },
+});
+
+export function useStatus(enabled = true) {
+  return useQuery({
+    queryKey: ["status"],
+    queryFn: ({ signal }) => taken(hub.GET("/api/v1/status", { signal })),
+    staleTime: 10_000,
+    enabled,
+  });
+}
+
+export function useMe(enabled = true) {
+  return useQuery({
+    queryKey: ["me"],
+    queryFn: ({ signal }) => taken(hub.GET("/api/v1/me", { signal })),
+    staleTime: 5 * 60_000,
+    enabled,
+  });
+}
+
+export function useServers() {
+  return useQuery({ ...servers, refetchInterval: 60_000 });
+}
+
+export function useServer(id: string) {
+  const cache = useQueryClient();
+  return useQuery<Server>({
+    queryKey: ["server", id],
+    queryFn: ({ signal }) =>
+      taken(hub.GET("/api/v1/servers/{server_id}", { params: { path: { server_id: id } }, signal })),
+    placeholderData: () => cache.getQueryData(servers.queryKey)?.find((server) => server.id === id),
+    refetchInterval: 60_000,
+    enabled: id !== "",
+  });
+}
+
+export function useCatalogue(id: string) {
+  return useQuery({
+    queryKey: ["catalogue", id],
+    queryFn: ({ signal }) =>
+      taken(
+        hub.GET("/api/v1/servers/{server_id}/catalogue", { params: { path: { server_id: id } }, signal }),
+      ),
+    staleTime: 60_000,
+    enabled: id !== "",
+  });
+}
+
+export type Window = { since: number; to: number };
+
+/** Samples of some metrics. A fixed window is loaded once; a length up to now is loaded again every few minutes. */
+export function useRange(ask: {
+  serverId: string;
+  metrics: readonly string[];
+  lengthMs: number;
+  window: Window | null;
+  points: number;
+  now: () => number;
+  enabled?: boolean;
+  refetchMs?: number;
+}) {
+  const { serverId, metrics, lengthMs, window, points } = ask;
+  return useQuery({
+    queryKey: ["range", serverId, metrics, window ?? lengthMs, points],
+    queryFn: async ({ signal }): Promise<Frame> => {
+      const to = window?.to ?? Math.round(ask.now());
+      const since = window?.since ?? to - lengthMs;
+      return frameOf(
+        await taken(
+          hub.GET("/api/v1/servers/{server_id}/range", {
+            params: {
+              path: { server_id: serverId },
+              query: { metric: [...metrics], since, to: to + 1, points },
+            },
+            signal,
+          }),
+        ),
+      );
+    },
+    placeholderData: keepPreviousData,
+    staleTime: 60_000,
+    gcTime: 5 * 60_000,
+    refetchInterval: window ? false : (ask.refetchMs ?? 5 * 60_000),
+    refetchOnWindowFocus: window === null,
+    enabled: ask.enabled ?? true,
+  });
+}
+
+/** Keeps the cached servers true while the stream is open. Mounted once, inside. */
+export function useLiveData(presence: Presence): void {
+  const cache = useQueryClient();
+  const signedIn = presence.status === "in";
+  useEffect(() => {
+    if (!signedIn) return;
+    let before = false;
+    const stop = onLive((event) => {
+      if (event.type === "hello") {
+        // The first stream opens beside the first loads; a later one means that something was missed.
+        if (before)
+          void cache.invalidateQueries({
+            predicate: ({ queryKey }) => queryKey[0] !== "status" && queryKey[0] !== "me",
+          });
+        before = true;
+      } else if (event.type === "server") {
+        const { data } = event;
+        cache.setQueryData(servers.queryKey, (known) => merged(known, data));
+        cache.setQueryData(["server", data.id], data);
+      } else if (event.type === "gone") {
+        cache.setQueryData(servers.queryKey, (known) =>
+          known?.filter((server) => server.id !== event.data.server_id),
+        );
+        cache.removeQueries({ queryKey: ["server", event.data.server_id] });
+      }
+    });
+    const close = openLive();
+    return () => {
+      stop();
+      close();
+    };
+  }, [cache, signedIn]);
+}
+
+function merged(known: Server[] | undefined, server: Server): Server[] | undefined {
+  if (known === undefined) return undefined;
+  return known.some((each) => each.id === server.id)
+    ? known.map((each) => (each.id === server.id ? server : each))
+    : [...known, server];
+}
+
+/** What the live stream brought for one server since the page was opened, at most the last half hour. */
+export function useTail(serverId: string): readonly Columns[] {
+  const cache = useQueryClient();
+  const [tail, setTail] = useState<readonly Columns[]>([]);
+  const newest = useRef(0);
+  useEffect(() => {
+    if (serverId === "") return;
+    setTail([]);
+    newest.current = 0;
+    let backfill: ReturnType<typeof setTimeout> | null = null;
+    const stopListening = onLive((event) => {
+      if (event.type !== "samples" || event.data.server_id !== serverId) return;
+      const { times, series } = event.data;
+      const first = times[0];
+      const last = times.at(-1);
+      if (first === undefined || last === undefined) return;
+      if (first < newest.current && backfill === null)
+        // Old samples came late: the server was away and has caught up.
+        backfill = setTimeout(() => {
+          backfill = null;
+          void cache.invalidateQueries({ queryKey: ["range", serverId] });
+        }, 3000);
+      newest.current = Math.max(newest.current, last);
+      setTail((before) => [
+        ...before.filter((columns) => (columns.times.at(-1) ?? 0) > newest.current - TAIL_MS),
+        { times, series },
+      ]);
+    });
+    const stopWatching = watchServer(serverId);
+    return () => {
+      if (backfill !== null) clearTimeout(backfill);
+      stopListening();
+      stopWatching();
+    };
+  }, [cache, serverId]);
+  return useMemo(() => tail, [tail]);
+}
+
+export function useRename() {
+  const cache = useQueryClient();
+  return useMutation({
+    mutationFn: ({ id, name }: { id: string; name: string }) =>
+      taken(
+        hub.PATCH("/api/v1/servers/{server_id}", { params: { path: { server_id: id } }, body: { name } }),
+      ),
+    onSuccess: (server) => {
+      cache.setQueryData(["server", server.id], server);
+      cache.setQueryData(servers.queryKey, (known) => merged(known, server));
+    },
+  });
+}
+
+export function useDelete() {
+  const cache = useQueryClient();
+  return useMutation({
+    mutationFn: (id: string) =>
+      taken(hub.DELETE("/api/v1/servers/{server_id}", { params: { path: { server_id: id } } })),
+    onSuccess: (_nothing, id) =>
+      cache.setQueryData(servers.queryKey, (known) => known?.filter((server) => server.id !== id)),
+  });
+}
+
+export function useEnrolmentKeys(organizationId: string | undefined) {
+  return useQuery({
+    queryKey: ["enrolment-keys", organizationId],
+    queryFn: ({ signal }) =>
+      taken(
+        hub.GET("/api/v1/enrolment-keys", {
+          params: { query: { organization_id: organizationId ?? "" } },
+          signal,
+        }),
+      ),
+    enabled: organizationId !== undefined,
+  });
+}
+
+export function useMakeKey() {
+  const cache = useQueryClient();
+  return useMutation({
+    mutationFn: (asked: { organization_id: string; name: string }) =>
+      taken(hub.POST("/api/v1/enrolment-keys", { body: asked })),
+    onSuccess: () => void cache.invalidateQueries({ queryKey: ["enrolment-keys"] }),
+  });
+}
+
+export function useRevokeKey() {
+  const cache = useQueryClient();
+  return useMutation({
+    mutationFn: (id: string) =>
+      taken(hub.DELETE("/api/v1/enrolment-keys/{key_id}", { params: { path: { key_id: id } } })),
+    onSuccess: () => void cache.invalidateQueries({ queryKey: ["enrolment-keys"] }),
+  });
+}
+
+export function useSetup() {
+  return useMutation({
+    mutationFn: (asked: { token: string; email: string; password: string; organization: string }) =>
+      taken(hub.POST("/api/v1/setup", { body: asked })),
+  });
+}

@@ -1,0 +1,164 @@
+/**
+ * The live stream: one connection per tab, server-sent events over fetch (an EventSource could not carry the token).
+ *
+ * Invariants: silence of more than 40 s counts as lost (the hub sends a comment every 15 s); a lost connection is tried
+ * again after 1, 2, 4 … 30 s, at once when the device comes online or the tab comes back; whoever listens is told of every
+ * `hello`, so that it can load what it missed.
+ */
+import { EventSourceParserStream } from "eventsource-parser/stream";
+import { useSyncExternalStore } from "react";
+import { authorizedFetch, type Server } from "./api";
+import { learnHubTime } from "./clock";
+import type { Columns } from "./series";
+
+export type LiveEvent =
+  | { type: "hello"; data: { hub_time: number } }
+  | { type: "server"; data: Server }
+  | { type: "samples"; data: Columns & { server_id: string } }
+  | { type: "gone"; data: { server_id: string } };
+
+export type LiveStatus = {
+  state: "off" | "connecting" | "open" | "lost" /** When this state began, ms. */;
+  since: number;
+};
+
+const SILENCE_MS = 40_000;
+const OFF: LiveStatus = { state: "off", since: 0 };
+
+let status: LiveStatus = OFF;
+let serverId: string | null = null;
+let wanted = false;
+let attempt = 0;
+let running: AbortController | null = null;
+let retry: ReturnType<typeof setTimeout> | null = null;
+
+const statusListeners = new Set<() => void>();
+const eventListeners = new Set<(event: LiveEvent) => void>();
+
+function become(state: LiveStatus["state"]): void {
+  if (status.state === state) return;
+  status = { state, since: Date.now() };
+  for (const listener of statusListeners) listener();
+}
+
+async function read(signal: AbortSignal, alive: () => void): Promise<void> {
+  const query = serverId === null ? "" : `?server=${encodeURIComponent(serverId)}`;
+  const request = new Request(`${window.location.origin}/api/v1/live${query}`, {
+    headers: { Accept: "text/event-stream" },
+    signal,
+    cache: "no-store",
+  });
+  const response = await authorizedFetch(request);
+  if (!response.ok || response.body === null) throw new Error(`live stream refused: ${response.status}`);
+  attempt = 0;
+  become("open");
+  const heard = new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({
+    transform(chunk, controller) {
+      alive();
+      controller.enqueue(chunk);
+    },
+  });
+  const events = response.body
+    .pipeThrough(heard)
+    .pipeThrough(new TextDecoderStream())
+    .pipeThrough(new EventSourceParserStream())
+    .getReader();
+  for (;;) {
+    const { done, value } = await events.read();
+    if (done) return;
+    const event = { type: value.event ?? "message", data: JSON.parse(value.data) } as LiveEvent;
+    if (event.type === "hello") learnHubTime(event.data.hub_time);
+    for (const listener of eventListeners) listener(event);
+  }
+}
+
+async function connect(): Promise<void> {
+  if (retry !== null) clearTimeout(retry);
+  retry = null;
+  const own = new AbortController();
+  running = own;
+  let silence = setTimeout(() => own.abort(), SILENCE_MS);
+  const alive = () => {
+    clearTimeout(silence);
+    silence = setTimeout(() => own.abort(), SILENCE_MS);
+  };
+  try {
+    await read(own.signal, alive);
+  } catch {
+    // Whatever ended the stream, the answer is the same: say so and try again.
+  } finally {
+    clearTimeout(silence);
+  }
+  if (running !== own || !wanted) return;
+  become("lost");
+  const delay = Math.min(30_000, 1000 * 2 ** attempt) * (0.75 + Math.random() / 2);
+  attempt += 1;
+  retry = setTimeout(connect, delay);
+}
+
+function restart(): void {
+  running?.abort();
+  running = null;
+  if (retry !== null) clearTimeout(retry);
+  retry = null;
+  if (wanted) void connect();
+}
+
+function hurry(): void {
+  if (!wanted || status.state !== "lost" || document.visibilityState === "hidden") return;
+  attempt = 0;
+  restart();
+}
+
+/** Opens the stream; the returned function closes it. */
+export function openLive(): () => void {
+  wanted = true;
+  become("connecting");
+  window.addEventListener("online", hurry);
+  document.addEventListener("visibilitychange", hurry);
+  restart();
+  return () => {
+    wanted = false;
+    window.removeEventListener("online", hurry);
+    document.removeEventListener("visibilitychange", hurry);
+    restart();
+    become("off");
+  };
+}
+
+/** Asks for the samples of one server, until the returned function is called. */
+export function watchServer(id: string): () => void {
+  if (serverId !== id) {
+    serverId = id;
+    restart();
+  }
+  return () => {
+    if (serverId !== id) return;
+    serverId = null;
+    restart();
+  };
+}
+
+export function onLive(listener: (event: LiveEvent) => void): () => void {
+  eventListeners.add(listener);
+  return () => eventListeners.delete(listener);
+}
+
+function subscribe(listener: () => void): () => void {
+  statusListeners.add(listener);
+  return () => statusListeners.delete(listener);
+}
+
+export function useLiveStatus(): LiveStatus {
+  return useSyncExternalStore(
+    subscribe,
+    () => status,
+    () => OFF,
+  );
+}
+
+/** Tries at once instead of waiting for the next attempt. */
+export function retryLive(): void {
+  attempt = 0;
+  restart();
+}

@@ -1,0 +1,93 @@
+/** The state of a page that belongs into its address: typed, with defaults that are not written out. */
+import { usePathname, useRouter, useSearchParams } from "next/navigation";
+import { useCallback, useMemo } from "react";
+
+export type Field<T> = { read: (raw: string | null) => T; write: (value: T) => string | null };
+// biome-ignore lint/suspicious/noExplicitAny: a field of any type; StateOf gives each its own again
+type Fields = Record<string, Field<any>>;
+export type StateOf<F> = { [K in keyof F]: F[K] extends Field<infer T> ? T : never };
+
+export function text(fallback = ""): Field<string> {
+  return { read: (raw) => raw ?? fallback, write: (value) => (value === fallback ? null : value) };
+}
+
+/** One of a few words; anything else in the address reads as the fallback. */
+export function oneOf<const T extends readonly string[]>(words: T, fallback: T[number]): Field<T[number]> {
+  return {
+    read: (raw) => (raw !== null && words.includes(raw) ? (raw as T[number]) : fallback),
+    write: (value) => (value === fallback ? null : value),
+  };
+}
+
+/** A whole number, or null where it is absent or nonsense. */
+export function whole(): Field<number | null> {
+  return {
+    read: (raw) => (raw !== null && /^\d{1,15}$/.test(raw) ? Number(raw) : null),
+    write: (value) => (value === null ? null : String(Math.round(value))),
+  };
+}
+
+export function readState<F extends Fields>(fields: F, search: URLSearchParams): StateOf<F> {
+  return Object.fromEntries(
+    Object.entries(fields).map(([key, field]) => [key, field.read(search.get(key))]),
+  ) as StateOf<F>;
+}
+
+/** The query of an address with these changes; keys that are no field of the page stay as they are. */
+export function writeState<F extends Fields>(
+  fields: F,
+  search: URLSearchParams,
+  changes: Partial<StateOf<F>>,
+): string {
+  const next = new URLSearchParams(search);
+  for (const [key, field] of Object.entries(fields)) {
+    if (!(key in changes)) continue;
+    const written = field.write(changes[key as keyof typeof changes]);
+    if (written === null || written === "") next.delete(key);
+    else next.set(key, written);
+  }
+  const query = next.toString();
+  return query ? `?${query}` : "";
+}
+
+/** A page's state and a way to change it; `push` leaves a step in the history, the default does not. */
+export function useUrlState<F extends Fields>(
+  fields: F,
+): [StateOf<F>, (changes: Partial<StateOf<F>>, how?: "push" | "replace") => void] {
+  const search = useSearchParams();
+  const pathname = usePathname();
+  const router = useRouter();
+  const state = useMemo(() => readState(fields, new URLSearchParams(search)), [fields, search]);
+  const change = useCallback(
+    (changes: Partial<StateOf<F>>, how: "push" | "replace" = "replace") => {
+      const path = pathname.endsWith("/") ? pathname : `${pathname}/`;
+      router[how](path + writeState(fields, new URLSearchParams(window.location.search), changes), {
+        scroll: false,
+      });
+    },
+    [fields, pathname, router],
+  );
+  return [state, change];
+}
+
+export const serverFields = {
+  id: text(),
+  range: oneOf(["15m", "1h", "3h", "6h", "12h", "24h"], "1h"),
+  from: whole(),
+  to: whole(),
+} satisfies Fields;
+
+export const serversFields = {
+  q: text(),
+  state: oneOf(["all", "up", "late", "down", "new"], "all"),
+  sort: text("state"),
+} satisfies Fields;
+
+export function serverPath(id: string): string {
+  return `/server/${writeState(serverFields, new URLSearchParams(), { id })}`;
+}
+
+/** Where to go after signing in: a path of this site only, whatever the address says. */
+export function safeNext(raw: string | null): string {
+  return raw !== null && /^\/(?![/\\])/.test(raw) && !raw.startsWith("/sign-in") ? raw : "/";
+}

@@ -1,0 +1,119 @@
+"""The loop that gives signs of life: every interval and at start, behind nothing else.
+
+While the hub is away a heartbeat is tried again within seconds, so that the other loops learn of its return soon.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from twinwatch import __version__
+from twinwatch.agent.identity import Registration
+from twinwatch.agent.uplink.line import Line, Refused
+from twinwatch.agent.uplink.link import HubTime, Link
+from twinwatch.protocol import limits
+from twinwatch.protocol.heartbeat import Heartbeat
+from twinwatch.world import backoff
+from twinwatch.world.clock import Clock
+from twinwatch.world.http import Unreachable
+
+RECONNECT_SECONDS = 8.0
+"""Longest pause while the hub is away."""
+REFUSED_FIRST_SECONDS = 5.0
+REFUSED_SECONDS = 300.0
+"""After a 401 or 403 the pauses grow from the one to the other: only a person can mend a refused key."""
+
+_log = logging.getLogger("twinwatch.agent.uplink")
+
+
+class Heartbeats:
+    """The loop. ``catalogue_held`` is the fingerprint that the last answer named."""
+
+    def __init__(
+        self, line: Line, registration: Registration, *, link: Link, clock: Clock, interval_seconds: float, seed: str
+    ) -> None:
+        self.catalogue_held = ""
+        self._line = line
+        self._hub = registration.hub
+        self._server_uuid = registration.server_uuid
+        self._key = registration.key
+        self._link = link
+        self._clock = clock
+        self._interval = interval_seconds
+        self._seed = seed
+        self._skewed = False
+
+    async def run(self) -> None:
+        """Send heartbeats until cancelled."""
+        failures = 0
+        due = self._clock.monotonic()
+        while True:
+            try:
+                await self._beat(recovered=failures > 0)
+            except Unreachable as err:
+                self._link.become("away", logging.WARNING, "hub %s: %s; ticks are kept and sent later", self._hub, err)
+                pause = self._pause(failures)
+            except Refused as err:
+                pause = self._refused(err, failures)
+            else:
+                failures = 0
+                due = max(due + self._interval, self._clock.monotonic())
+                await asyncio.sleep(due - self._clock.monotonic())
+                continue
+            failures += 1
+            await asyncio.sleep(pause)
+            due = self._clock.monotonic()
+
+    async def _beat(self, *, recovered: bool) -> None:
+        sent, began = self._clock.now(), self._clock.monotonic()
+        answer = await self._line.heartbeat(self._key, Heartbeat(self._server_uuid, sent, __version__))
+        half = (self._clock.monotonic() - began) / 2
+        first = self._link.hub_time is None
+        ahead = sent / 1000 + half - answer.received_at / 1000
+        self._link.hub_time = HubTime(answer.received_at, began + half, ahead)
+        self._link.become("up", logging.INFO, "connected to %s", self._hub)
+        self._judge_skew(ahead)
+        self.catalogue_held = answer.catalogue
+        self._link.heard.set()
+        if first or recovered:
+            self._link.returned.set()
+
+    def _judge_skew(self, ahead_seconds: float) -> None:
+        ahead = ahead_seconds * 1000
+        skewed = ahead > limits.FUTURE_MILLISECONDS or -ahead > limits.PAST_MILLISECONDS
+        if skewed and not self._skewed:
+            _log.error(
+                "this machine's clock is %s %s the hub's: its ticks are held back until it is right. "
+                "Set the clock, for example with: timedatectl set-ntp true",
+                _span(abs(ahead_seconds)),
+                "ahead of" if ahead > 0 else "behind",
+            )
+        elif self._skewed and not skewed:
+            _log.info("this machine's clock agrees with the hub's again")
+        self._skewed = skewed
+
+    def _refused(self, err: Refused, failures: int) -> float:
+        if err.status in (401, 403):
+            self._link.become(
+                "refused",
+                logging.ERROR,
+                "%s refuses this server's key (%s). Was the server removed there? To enrol it again, stop the agent, "
+                "move identity.json out of its state directory and start it with an enrolment key",
+                self._hub,
+                err,
+            )
+            return backoff.delay(
+                failures, self._seed, first_seconds=REFUSED_FIRST_SECONDS, most_seconds=REFUSED_SECONDS
+            )
+        self._link.become("away", logging.WARNING, "hub %s: heartbeat answered %s; trying on", self._hub, err)
+        return max(self._pause(failures), err.retry_after_seconds or 0.0)
+
+    def _pause(self, failures: int) -> float:
+        return backoff.delay(failures, self._seed, most_seconds=min(RECONNECT_SECONDS, self._interval))
+
+
+def _span(seconds: float) -> str:
+    minutes, left = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {left} s" if minutes else f"{left} s"

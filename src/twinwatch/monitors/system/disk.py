@@ -88,16 +88,20 @@ class Disk:
             watched += 1
             if not (grown := self._rates.growth(name, numbers)):
                 continue
+            # Volumes such as md on older kernels count what they carry, but not how long it took.
+            is_timed = bool(numbers[2] or numbers[5] or numbers[6])
             for labels, (operations, sectors, milliseconds) in (
                 (device.read, grown[0:3]),
                 (device.write, grown[3:6]),
             ):
-                wait = milliseconds / operations / 1000 if operations else 0.0
                 readings.append(Reading("system.disk.io", rate(sectors * SECTOR_BYTES / seconds), labels))
                 readings.append(Reading("system.disk.operations", rate(operations / seconds), labels))
-                # The kernel counts whole milliseconds; hundredths of them are already a mean of many.
-                readings.append(Reading("system.disk.await", round(wait, 5), labels))
-            readings.append(Reading("system.disk.utilization", ratio(grown[6] / 1000 / seconds), device.plain))
+                if is_timed:
+                    # The kernel counts whole milliseconds; hundredths of them are already a mean of many.
+                    wait = round(milliseconds / operations / 1000, 5) if operations else 0.0
+                    readings.append(Reading("system.disk.await", wait, labels))
+            if is_timed:
+                readings.append(Reading("system.disk.utilization", ratio(grown[6] / 1000 / seconds), device.plain))
         return readings
 
 

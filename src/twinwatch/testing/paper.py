@@ -1,0 +1,73 @@
+"""A host made of text: what a monitor reads is a dictionary, so that a test can change any byte of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from twinwatch.world.host import Host, Kernel, Missing, Refused
+from twinwatch.world.space import Space
+
+LIMIT_BYTES = 1 << 20
+
+
+class PaperHost(Host):
+    """Answers from ``files`` (by absolute path) and ``spaces`` (by mount point). ``hangs``: statvfs never answers."""
+
+    def __init__(
+        self, files: Mapping[str, str], spaces: Mapping[str, Space] | None = None, *, hangs: bool = False
+    ) -> None:
+        super().__init__()
+        self.files = dict(files)
+        self.spaces = dict(spaces or {})
+        self.hangs = hangs
+        self.refused: set[str] = set()
+        """Paths that are there but may not be read."""
+
+    @classmethod
+    def of(cls, root: Path) -> PaperHost:
+        """The host that is recorded below ``root``."""
+        files = {f"/{path.relative_to(root)}": path.read_text() for path in root.rglob("*") if path.is_file()}
+        files.pop("/kernel.json", None)
+        spaces = json.loads(files.pop("/statvfs.json", "{}"))
+        return cls(files, {path: Space(**space) for path, space in spaces.items()})
+
+    def but(self, path: str, text: str | None) -> PaperHost:
+        """The same host with one file changed, or without it if ``text`` is None."""
+        files = {**self.files, path: text or ""}
+        if text is None:
+            del files[path]
+        return PaperHost(files, self.spaces, hangs=self.hangs)
+
+    def read_text(self, path: str, limit_bytes: int = LIMIT_BYTES) -> str:
+        """See ``Host``."""
+        if path in self.refused:
+            raise Refused(f"{path}: Permission denied")
+        if path not in self.files:
+            raise Missing(path)
+        if len(self.files[path].encode()) > limit_bytes:
+            raise Refused(f"{path}: larger than {limit_bytes} bytes")
+        return self.files[path]
+
+    def list(self, path: str) -> list[str]:
+        """See ``Host``."""
+        names = {file[len(path) + 1 :].partition("/")[0] for file in self.files if file.startswith(path + "/")}
+        if not names:
+            raise Missing(path)
+        return sorted(names)
+
+    def exists(self, path: str) -> bool:
+        """See ``Host``."""
+        return path in self.files or any(file.startswith(path + "/") for file in self.files)
+
+    async def statvfs(self, paths: Sequence[str], *, timeout_seconds: float) -> dict[str, Space]:
+        """See ``Host``. One that hangs does not even keep to ``timeout_seconds``."""
+        if self.hangs:
+            await asyncio.Event().wait()
+        return {path: self.spaces[path] for path in paths if path in self.spaces}
+
+    def kernel(self) -> Kernel:
+        """See ``Host``."""
+        return Kernel("x86_64", 4096, 100)

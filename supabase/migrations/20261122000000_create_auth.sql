@@ -30,9 +30,9 @@ begin
   grant anon, authenticated, service_role to twinwatch_hub;
   -- The owner of the schema gives functions to service_role and so must be able to become it. A superuser is anyhow;
   -- from PostgreSQL 16 on, having created a role is not enough.
-  if case when current_setting('server_version_num')::int >= 160000
-     then not pg_has_role(current_user, 'service_role', 'set')
-     else not pg_has_role(current_user, 'service_role', 'member') end
+  if (case when current_setting('server_version_num')::int >= 160000
+      then not pg_has_role(current_user, 'service_role', 'set')
+      else not pg_has_role(current_user, 'service_role', 'member') end)
   then
     execute format('grant service_role to %I', current_user);
   end if;

@@ -38,7 +38,7 @@ begin
   end if;
   perform pg_advisory_xact_lock(hashtextextended('twinwatch.partitions', 0));
   for step in 0 .. hours - 1 loop
-    name := 'sample_log_' || to_char(start + step * interval '1 hour' at time zone 'UTC', 'YYYYMMDDHH24');
+    name := 'sample_log_' || to_char((start + step * interval '1 hour') at time zone 'UTC', 'YYYYMMDDHH24');
     if to_regclass(format('samples.%I', name)) is null then
       execute format(
         'create table samples.%I partition of samples.sample_log for values from (%L) to (%L)',

@@ -68,6 +68,11 @@ class Database:
         async with self._transaction("supabase_auth_admin", {}) as connection:
             yield connection
 
+    @staticmethod
+    async def become(connection: Connection, role: str) -> None:
+        """Goes on in the same transaction as another role, where one change has to touch what two roles own."""
+        await connection.execute(BECOME, (role, "{}"))
+
     @asynccontextmanager
     async def _transaction(self, role: str, claims: dict[str, Any]) -> AsyncIterator[Connection]:
         try:

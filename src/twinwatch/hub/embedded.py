@@ -61,13 +61,10 @@ class EmbeddedPostgres:
         self._process: subprocess.Popen[bytes] | None = None
         self._lock: IO[str] | None = None
         self._borrowed_run: Path | None = None
+        self._run_folder = folder / "run"
+        self._arguments: list[str] = []
         self.url = ""
         """Connection string of the superuser, once started."""
-
-    @property
-    def process(self) -> subprocess.Popen[bytes] | None:
-        """The server's process; its supervisor watches it."""
-        return self._process
 
     def start(self, *, timeout_seconds: float = 30.0) -> str:
         """Starts the server, making its files on first use, and returns the superuser's connection string.
@@ -80,15 +77,28 @@ class EmbeddedPostgres:
         if not (self._data / "PG_VERSION").exists():
             self._initialise(binaries)
         self._check_version()
-        run = self._socket_folder()
-        arguments = [str(binaries / "postgres"), "-D", str(self._data), "-k", str(run)]
+        self._run_folder = self._socket_folder()
+        self._arguments = [str(binaries / "postgres"), "-D", str(self._data), "-k", str(self._run_folder)]
         for name, value in {**SETTINGS, "fsync": "on" if self._fsync else "off"}.items():
-            arguments += ["-c", f"{name}={value}"]
-        with self._log.open("ab") as log:
-            self._process = self._spawn(arguments, stdout=log)
-        self.url = make_conninfo(host=str(run), user=SUPERUSER, dbname=DATABASE)
-        self._wait(make_conninfo(host=str(run), user=SUPERUSER, dbname="postgres"), timeout_seconds)
+            self._arguments += ["-c", f"{name}={value}"]
+        self.url = make_conninfo(host=str(self._run_folder), user=SUPERUSER, dbname=DATABASE)
+        self._launch(timeout_seconds)
         return self.url
+
+    def revive(self) -> bool:
+        """Starts the server again if it has ended by itself; whether it had.
+
+        Raises: Misconfigured if it does not come up again.
+        """
+        if self._process is None or self._process.poll() is None:
+            return False
+        self._launch(timeout_seconds=30.0)
+        return True
+
+    def _launch(self, timeout_seconds: float) -> None:
+        with self._log.open("ab") as log:
+            self._process = self._spawn(self._arguments, stdout=log)
+        self._wait(make_conninfo(host=str(self._run_folder), user=SUPERUSER, dbname="postgres"), timeout_seconds)
 
     def stop(self, *, timeout_seconds: float = 20.0) -> None:
         """Fast shutdown: open transactions are rolled back, everything committed is on disk."""
@@ -202,7 +212,7 @@ class EmbeddedPostgres:
             )
 
     def _socket_folder(self) -> Path:
-        run = self._folder / "run"
+        run = self._run_folder
         if len(os.fsencode(run / ".s.PGSQL.5432")) > SOCKET_PATH_BYTES:
             run = self._borrowed_run = Path(tempfile.mkdtemp(prefix="twinwatch-"))
         run.mkdir(mode=0o700, exist_ok=True)

@@ -1,0 +1,173 @@
+"""``twinwatch``: the command line. It parses, and hands over to the composition roots."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+
+from twinwatch import __version__
+
+DEFAULT_LISTEN = "127.0.0.1:8400"
+ROOT_DATA_DIR = Path("/var/lib/twinwatch")
+DATA_DIR_HELP = f"default: {ROOT_DATA_DIR} for root, else below the user's data home"
+NEEDS_HUB = "this needs the hub, which is not installed: pip install 'twinwatch[hub,embedded]'"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs a command; returns the exit code: 0 done, 1 failed, 2 called or set up wrongly."""
+    args = _parser().parse_args(arguments)
+    try:
+        code: int = args.run(args)
+    except KeyboardInterrupt:
+        return 130
+    return code
+
+
+def entry() -> None:
+    """The program's entry point."""
+    sys.exit(main())
+
+
+def _parser() -> argparse.ArgumentParser:
+    from twinwatch.agent.config import add_arguments
+
+    parser = argparse.ArgumentParser("twinwatch", description="Two watchers for every server.")
+    parser.add_argument("--version", action="version", version=f"twinwatch {__version__}")
+    verbs = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    up = verbs.add_parser("up", help="database, hub, dashboard and this machine's agent with one command")
+    _hub_arguments(up)
+    up.add_argument("--no-agent", action="store_true", help="do not watch this machine")
+    up.set_defaults(run=_up)
+
+    agent = verbs.add_parser("agent", help="the daemon on a monitored server").add_subparsers(required=True)
+    agent_run = agent.add_parser("run", help="watch this machine and bring it to a hub")
+    add_arguments(agent_run)
+    agent_run.set_defaults(run=_agent_run)
+
+    hub = verbs.add_parser("hub", help="the hub alone, on a PostgreSQL of yours").add_subparsers(required=True)
+    hub_run = hub.add_parser("run", help="serve the API and the dashboard")
+    _hub_arguments(hub_run)
+    hub_run.set_defaults(run=_hub_run)
+    document = hub.add_parser("openapi", help="print the OpenAPI document")
+    document.set_defaults(run=_hub_openapi)
+    return parser
+
+
+def _hub_arguments(parser: argparse.ArgumentParser) -> None:
+    env = os.environ
+    parser.add_argument("--data-dir", metavar="DIR", default=env.get("TWINWATCH_DATA_DIR"), help=DATA_DIR_HELP)
+    parser.add_argument(
+        "--listen",
+        metavar="HOST:PORT",
+        default=env.get("TWINWATCH_LISTEN", DEFAULT_LISTEN),
+        help="default: %(default)s",
+    )
+    parser.add_argument(
+        "--database-url",
+        metavar="URL",
+        help="your own PostgreSQL 15 to 18 instead of the embedded one; better in TWINWATCH_DATABASE_URL, "
+        "since other users can list arguments",
+    )
+    parser.add_argument("--public-url", metavar="URL", default=env.get("TWINWATCH_PUBLIC_URL", ""))
+
+
+def _data_dir(args: argparse.Namespace) -> Path:
+    if args.data_dir:
+        return Path(args.data_dir).expanduser().absolute()
+    if os.geteuid() == 0:
+        return ROOT_DATA_DIR
+    home = os.environ.get("XDG_DATA_HOME", "")
+    return (Path(home) if home.startswith("/") else Path.home() / ".local" / "share") / "twinwatch"
+
+
+def _database_url(args: argparse.Namespace) -> str:
+    return args.database_url or os.environ.get("TWINWATCH_DATABASE_URL", "")
+
+
+def _log_to_stderr() -> None:
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)-7s %(message)s",
+        datefmt="%Y-%m-%d %H:%M:%S",
+    )
+    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+
+
+def _up(args: argparse.Namespace) -> int:
+    try:
+        from twinwatch.hub.settings import Misconfigured
+        from twinwatch.hub.up import Wish, up
+    except ModuleNotFoundError as err:
+        return _missing(err)
+    _log_to_stderr()
+    wish = Wish(
+        data_dir=_data_dir(args),
+        listen=args.listen,
+        database_url=_database_url(args),
+        public_url=args.public_url,
+        agent=not args.no_agent,
+    )
+    try:
+        return asyncio.run(up(wish))
+    except Misconfigured as err:
+        return _wrong(err)
+
+
+def _hub_run(args: argparse.Namespace) -> int:
+    try:
+        import uvloop
+
+        from twinwatch.hub.main import run
+        from twinwatch.hub.settings import Misconfigured, settings_from
+    except ModuleNotFoundError as err:
+        return _missing(err)
+    _log_to_stderr()
+    try:
+        url = _database_url(args)
+        if not url:
+            raise Misconfigured("no database: give one in TWINWATCH_DATABASE_URL, or use `twinwatch up`")
+        settings = settings_from(
+            database_url=url, data_dir=_data_dir(args), listen=args.listen, public_url=args.public_url
+        )
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(run(settings))
+    except Misconfigured as err:
+        return _wrong(err)
+    return 0
+
+
+def _hub_openapi(_: argparse.Namespace) -> int:
+    try:
+        from twinwatch.hub.main import application
+    except ModuleNotFoundError as err:
+        return _missing(err)
+    print(json.dumps(application(None).openapi(), indent=2))
+    return 0
+
+
+def _agent_run(args: argparse.Namespace) -> int:
+    from twinwatch.agent.main import command
+
+    return command(args)
+
+
+def _wrong(err: Exception) -> int:
+    print(f"twinwatch: {err}", file=sys.stderr)
+    return 2
+
+
+def _missing(err: ModuleNotFoundError) -> int:
+    print(f"twinwatch: {NEEDS_HUB} (no module {err.name})", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    entry()

@@ -1,0 +1,114 @@
+"""``/api/v1/agent``: what agents call. The hot path: bytes in, msgspec, bytes out, nothing in between."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import msgspec
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from twinwatch.hub.agents import Speaker
+from twinwatch.hub.api.doors import Hub, bearer
+from twinwatch.hub.refusals import Refused
+from twinwatch.protocol import codec, limits
+from twinwatch.protocol.heartbeat import Heartbeat, HeartbeatAnswer
+from twinwatch.protocol.hello import Register, Registered
+from twinwatch.protocol.metrics import Catalogue
+from twinwatch.protocol.samples import Batch, BatchAccepted
+from twinwatch.protocol.version import AGENT_ROUTES
+
+T = TypeVar("T")
+
+router = APIRouter(prefix=AGENT_ROUTES, tags=["agent"])
+
+_, SCHEMAS = msgspec.json.schema_components(
+    [Register, Registered, Heartbeat, HeartbeatAnswer, Batch, BatchAccepted, Catalogue],
+    ref_template="#/components/schemas/Agent{name}",
+)
+"""The wire's structs for the OpenAPI document; ``main`` adds them under the names that the routes refer to."""
+
+
+def _documented(request: type, answer: type | None, status: int) -> dict[str, Any]:
+    """The OpenAPI of a route that reads msgspec rather than pydantic."""
+
+    def content(kind: type) -> dict[str, Any]:
+        schema = {"schema": {"$ref": f"#/components/schemas/Agent{kind.__name__}"}}
+        return {codec.JSON: schema, codec.MSGPACK: schema}
+
+    response: dict[str, Any] = {"description": "Done"}
+    if answer is not None:
+        response["content"] = content(answer)
+    return {
+        "requestBody": {"required": True, "content": content(request)},
+        "responses": {str(status): response},
+    }
+
+
+@router.post("/register", status_code=201, openapi_extra=_documented(Register, Registered, 201))
+async def register(request: Request, hub: Hub) -> Response:
+    """Exchanges an enrolment key for a server and its own key."""
+    key = bearer(request)
+    hello = await _read(request, Register)
+    return _answer(request, await hub.agents.register(key, hello), 201)
+
+
+@router.post("/heartbeat", openapi_extra=_documented(Heartbeat, HeartbeatAnswer, 200))
+async def heartbeat(request: Request, hub: Hub) -> Response:
+    """Notes a sign of life."""
+    speaker = await _speaker(request, hub)
+    beat = await _read(request, Heartbeat)
+    answer = await hub.agents.heartbeat(speaker, beat)
+    await hub.herald.changed(speaker.server_id)
+    return _answer(request, answer)
+
+
+@router.post("/samples", openapi_extra=_documented(Batch, BatchAccepted, 200))
+async def samples(request: Request, hub: Hub) -> Response:
+    """Takes in a batch, exactly once; the answer comes after the commit."""
+    speaker = await _speaker(request, hub)
+    batch = await _read(request, Batch)
+    return _answer(request, await hub.ingest.take(speaker.organization_id, speaker.server_id, batch))
+
+
+@router.post("/catalogue", status_code=204, openapi_extra=_documented(Catalogue, None, 204))
+async def catalogue(request: Request, hub: Hub) -> Response:
+    """Keeps what the agent declares."""
+    speaker = await _speaker(request, hub)
+    await hub.agents.declare(speaker, await _read(request, Catalogue))
+    await hub.herald.changed(speaker.server_id)
+    return Response(status_code=204)
+
+
+async def _speaker(request: Request, hub: Hub) -> Speaker:
+    return await hub.agents.speaker(bearer(request))
+
+
+async def _read(request: Request, kind: type[T]) -> T:
+    """The message in the body, within the bounds on its size."""
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limits.BODY_BYTES:
+            raise _too_large(f"the body is larger than {limits.BODY_BYTES} bytes", limits.BODY_BYTES)
+        chunks.append(chunk)
+    headers = request.headers
+    try:
+        return codec.decode(
+            b"".join(chunks), kind, headers.get("content-type", codec.JSON), headers.get("content-encoding", "")
+        )
+    except codec.TooLarge as err:
+        raise _too_large(str(err), limits.DECODED_BYTES) from err
+    except codec.Undecodable as err:
+        raise Refused(400, "undecodable", "Not understood", str(err)) from err
+
+
+def _too_large(detail: str, limit: int) -> Refused:
+    return Refused(413, "too-large", "Too large", detail, limit=limit)
+
+
+def _answer(request: Request, message: object, status: int = 200) -> Response:
+    if codec.MSGPACK in request.headers.get("accept", ""):
+        return Response(msgspec.msgpack.encode(message), status, media_type=codec.MSGPACK)
+    return Response(msgspec.json.encode(message), status, media_type=codec.JSON)

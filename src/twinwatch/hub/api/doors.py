@@ -1,0 +1,138 @@
+"""What every route shares: who is asking, from where, and how a refusal becomes a response."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+import msgspec
+from fastapi import Depends, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+from twinwatch.hub.accounts import Accounts
+from twinwatch.hub.agents import Agents
+from twinwatch.hub.auth import Auth, Device, Person
+from twinwatch.hub.db import DatabaseAway
+from twinwatch.hub.fleet import Fleet
+from twinwatch.hub.herald import Herald
+from twinwatch.hub.ingest import Ingest
+from twinwatch.hub.live import Live
+from twinwatch.hub.refusals import Refused, unauthorized, unavailable
+from twinwatch.hub.settings import Settings
+from twinwatch.hub.shapes import Shapes
+from twinwatch.hub.throttle import Throttle
+from twinwatch.protocol.problem import PROBLEM_TYPE
+from twinwatch.world.clock import Clock
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """All that the routes may call, put together in ``main``."""
+
+    settings: Settings
+    clock: Clock
+    accounts: Accounts
+    agents: Agents
+    auth: Auth
+    fleet: Fleet
+    herald: Herald
+    ingest: Ingest
+    live: Live
+    shapes: Shapes
+    sign_ins: Throttle
+
+
+def _rooms(request: Request) -> Rooms:
+    return cast("Rooms", request.app.state.rooms)
+
+
+def bearer(request: Request) -> str:
+    """The key or token that the request shows.
+
+    Raises: Refused 401 if it shows none.
+    """
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise unauthorized("Send the key or token as `Authorization: Bearer …`.")
+    return token.strip()
+
+
+def _person(request: Request) -> Person:
+    return _rooms(request).auth.person(bearer(request))
+
+
+Hub = Annotated[Rooms, Depends(_rooms)]
+SignedIn = Annotated[Person, Depends(_person)]
+
+
+def device_of(request: Request) -> Device:
+    """Where a request comes from, as far as the hub can see."""
+    return Device(request.headers.get("user-agent", ""), request.client.host if request.client else None)
+
+
+def public_url(request: Request) -> str:
+    """Where the hub is reached, without a slash at the end."""
+    return _rooms(request).settings.public_url or str(request.base_url).rstrip("/")
+
+
+def request_id_of(request: Request) -> str:
+    """The id that log lines and problem responses of this request share."""
+    state = request.scope.setdefault("state", {})
+    return cast("str", state.setdefault("request_id", secrets.token_hex(8)))
+
+
+def refuse(request: Request, refused: Refused) -> Response:
+    """The problem response of a refusal."""
+    headers = {"x-request-id": request_id_of(request)}
+    if refused.retry_after_seconds is not None:
+        headers["retry-after"] = str(refused.retry_after_seconds)
+    if refused.status == 401:
+        headers["www-authenticate"] = "Bearer"
+    body = msgspec.json.encode(refused.problem(request_id_of(request)))
+    return Response(body, refused.status, headers, PROBLEM_TYPE)
+
+
+def install_handlers(app: FastAPI) -> None:
+    """Every way in which a request can fail ends in one shape."""
+
+    async def on_refused(request: Request, err: Exception) -> Response:
+        return refuse(request, cast("Refused", err))
+
+    async def on_away(request: Request, err: Exception) -> Response:
+        log.warning("request %s: database away (%s)", request_id_of(request), err)
+        return refuse(request, unavailable("The hub's database does not answer; try again."))
+
+    async def on_invalid(request: Request, err: Exception) -> Response:
+        # The values themselves are left out: one may be a password.
+        wrong = cast("RequestValidationError", err).errors()
+        detail = "; ".join(f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in wrong)
+        return refuse(request, Refused(422, "invalid", "Invalid value", detail))
+
+    async def on_http(request: Request, err: Exception) -> Response:
+        known = cast("HTTPException", err)
+        slug = {404: "not-found", 405: "method-not-allowed"}.get(known.status_code, "refused")
+        return refuse(request, Refused(known.status_code, slug, str(known.detail), str(known.detail)))
+
+    async def on_bug(request: Request, err: Exception) -> Response:
+        log.error("request %s failed: %s %s", request_id_of(request), request.method, request.url.path, exc_info=err)
+        detail = "The hub failed at this request; its log has the reason under this request id."
+        return refuse(request, Refused(500, "internal", "Internal error", detail))
+
+    app.add_exception_handler(Refused, on_refused)
+    app.add_exception_handler(DatabaseAway, on_away)
+    app.add_exception_handler(RequestValidationError, on_invalid)
+    app.add_exception_handler(HTTPException, on_http)
+    app.add_exception_handler(Exception, on_bug)
+
+
+def supabase_error(refused: Refused) -> JSONResponse:
+    """A refusal in the words of Supabase Auth, which its clients expect on its routes."""
+    content = {"code": refused.status, "error_code": refused.slug, "msg": refused.detail}
+    headers = {} if refused.retry_after_seconds is None else {"retry-after": str(refused.retry_after_seconds)}
+    return JSONResponse(content, refused.status, headers)

@@ -1,0 +1,116 @@
+"""``/api/v1/servers`` and ``/api/v1/live``: what people see of their servers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from fastapi import APIRouter, Query, Response
+from fastapi.responses import StreamingResponse
+
+from twinwatch.hub.api.doors import Hub, Rooms, SignedIn
+from twinwatch.hub.auth import Person
+from twinwatch.hub.refusals import invalid
+from twinwatch.hub.stores import Window
+from twinwatch.hub.views import Catalogue, Latest, Range, Rename, Server, Servers
+
+router = APIRouter(prefix="/api/v1", tags=["servers"])
+
+POINTS = 2_000
+SILENCE_SECONDS = 15.0
+LONGEST_RANGE = 400 * 24 * 3600 * 1000
+
+
+@router.get("/servers")
+async def servers(hub: Hub, person: SignedIn) -> Servers:
+    """All servers of the person's organizations, by name."""
+    found = await hub.fleet.servers(person)
+    return Servers(hub_time=hub.clock.now(), servers=found)
+
+
+@router.get("/servers/{server_id}")
+async def server(server_id: UUID, hub: Hub, person: SignedIn) -> Server:
+    """One server."""
+    return await hub.fleet.one(person, server_id)
+
+
+@router.patch("/servers/{server_id}")
+async def rename(server_id: UUID, wanted: Rename, hub: Hub, person: SignedIn) -> Server:
+    """Gives a server another name."""
+    renamed = await hub.fleet.rename(person, server_id, wanted.name)
+    await hub.herald.changed(server_id)
+    return renamed
+
+
+@router.delete("/servers/{server_id}", status_code=204)
+async def delete(server_id: UUID, hub: Hub, person: SignedIn) -> Response:
+    """Removes a server with its keys and samples. Its agent can no longer speak."""
+    organization_id = await hub.fleet.delete(person, server_id)
+    hub.agents.forget(server_id)
+    hub.shapes.forget(server_id)
+    hub.herald.gone(organization_id, server_id)
+    return Response(status_code=204)
+
+
+@router.get("/servers/{server_id}/catalogue")
+async def catalogue(server_id: UUID, hub: Hub, person: SignedIn) -> Catalogue:
+    """What the server's agent declares: monitors, metrics, charts, host facts."""
+    return await hub.fleet.catalogue(person, server_id)
+
+
+@router.get("/servers/{server_id}/latest")
+async def latest(server_id: UUID, hub: Hub, person: SignedIn) -> Latest:
+    """The newest sample of every series."""
+    return await hub.fleet.latest(person, server_id)
+
+
+@router.get("/servers/{server_id}/range", response_model=Range)
+async def points(
+    server_id: UUID,
+    hub: Hub,
+    person: SignedIn,
+    metric: Annotated[list[str], Query(min_length=1, max_length=50)],
+    since: Annotated[int, Query(ge=0, le=1 << 52, description="ms UTC, inclusive")],
+    to: Annotated[int, Query(ge=0, le=1 << 52, description="ms UTC, exclusive")],
+    points: Annotated[int, Query(ge=1, le=POINTS, description="how many points at most")] = 300,
+) -> Response:
+    """Series of these metrics on one axis, coarsened to the points asked for: a point is the mean of its step."""
+    if not 0 < to - since <= LONGEST_RANGE:
+        raise invalid(f"since {since}, to {to}: expected since before to, and at most 400 days between")
+    series, found = await hub.fleet.points(person, server_id, metric, Window(since, to, points))
+    body = {
+        "since": since,
+        "to": to,
+        "step_seconds": found.step / 1000 if found.step else None,
+        "times": found.times.tolist(),
+        "series": [
+            # msgspec writes NaN as null, which is what a gap is on the wire.
+            {"id": one.id, "metric": one.metric, "labels": one.labels, "values": values}
+            for one, values in zip(series, found.values.tolist(), strict=True)
+        ],
+    }
+    return Response(msgspec.json.encode(body), media_type="application/json")
+
+
+@router.get("/live", response_class=StreamingResponse)
+async def live(hub: Hub, person: SignedIn, server: UUID | None = None) -> StreamingResponse:
+    """Server-sent events: `hello`, then `server`, `samples` (of ``server`` only) and `gone` as they happen."""
+    if server is not None:
+        await hub.fleet.one(person, server)
+    organizations = await hub.accounts.organizations(person)
+    mine = frozenset(one.id for one in organizations)
+    # Proxies must not hold events back.
+    headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+    return StreamingResponse(_events(hub, person, mine, server), 200, headers, "text/event-stream")
+
+
+async def _events(hub: Rooms, person: Person, mine: frozenset[UUID], server: UUID | None) -> AsyncIterator[bytes]:
+    with hub.live.watch(mine, server) as stream:
+        yield b"event: hello\ndata: " + msgspec.json.encode({"hub_time": hub.clock.now()}) + b"\n\n"
+        async for event in stream.events(SILENCE_SECONDS):
+            if event is None:
+                yield b": still here\n\n"
+            else:
+                yield b"event: " + event.kind.encode() + b"\ndata: " + event.body + b"\n\n"

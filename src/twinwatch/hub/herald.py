@@ -1,0 +1,85 @@
+"""From what was committed to what live streams are told: samples as they are, servers at most once a second each."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from uuid import UUID
+
+import msgspec
+
+from twinwatch.hub.db import Database, DatabaseAway
+from twinwatch.hub.fleet import Fleet
+from twinwatch.hub.ingest import Committed
+from twinwatch.hub.live import Event, Live
+from twinwatch.hub.statements import Statements
+
+SQL = Statements("servers")
+log = logging.getLogger(__name__)
+
+PAUSE_SECONDS = 1.0
+
+
+class Herald:
+    """Turns commits and changes of state into events, and does nothing while nobody watches."""
+
+    def __init__(self, database: Database, fleet: Fleet, live: Live) -> None:
+        self._database = database
+        self._fleet = fleet
+        self._live = live
+        self._changed: set[UUID] = set()
+        self._samples: list[Committed] = []
+        self._wake = asyncio.Event()
+
+    def committed(self, news: Committed) -> None:
+        """A batch is durable."""
+        if not self._live.watched():
+            return
+        if self._live.wants_samples(news.server_id):
+            self._samples.append(news)
+        self._changed.add(news.server_id)
+        self._wake.set()
+
+    async def changed(self, server_id: UUID) -> None:
+        """A server's state or name is another now."""
+        if self._live.watched():
+            self._changed.add(server_id)
+            self._wake.set()
+
+    def gone(self, organization_id: UUID, server_id: UUID) -> None:
+        """A server was deleted."""
+        body = msgspec.json.encode({"server_id": server_id})
+        self._live.publish(Event("gone", organization_id, server_id, body))
+
+    async def run(self) -> None:
+        """Tells until cancelled."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            samples, self._samples = self._samples, []
+            changed, self._changed = self._changed, set()
+            try:
+                for news in samples:
+                    await self._tell_samples(news)
+                for server_id in changed:
+                    server = await self._fleet.seen_by_worker(server_id)
+                    if server is not None:
+                        body = server.model_dump_json().encode()
+                        self._live.publish(Event("server", server.organization_id, server_id, body))
+            except DatabaseAway as err:
+                log.warning("live streams miss news: database away (%s)", err)
+            await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _tell_samples(self, news: Committed) -> None:
+        numbers = sorted({number for series in news.series.values() for number in series})
+        async with self._database.as_worker() as connection:
+            cursor = await connection.execute(SQL["series_of_ids"], {"server": news.server_id, "ids": numbers})
+            named = {row["id"]: row for row in await cursor.fetchall()}
+        for frame in news.frames:
+            series = [
+                {"id": number, "metric": named[number]["metric"], "labels": named[number]["labels"], "values": column}
+                for number, column in zip(news.series[frame.shape], frame.columns, strict=True)
+                if number in named
+            ]
+            body = msgspec.json.encode({"server_id": news.server_id, "times": frame.times, "series": series})
+            self._live.publish(Event("samples", news.organization_id, news.server_id, body))

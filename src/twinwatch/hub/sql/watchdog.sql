@@ -1,0 +1,2 @@
+-- name: signs
+select id, (extract(epoch from last_heartbeat_at) * 1000)::bigint as heard from public.servers

@@ -1,0 +1,258 @@
+"""``twinwatch up``: database, hub and this machine's agent with one command, each a process of its own.
+
+Invariants: what it started it ends, in the order agent, hub, database, so that each can still hand over to the next;
+killed outright, the kernel ends its children for it. A child that dies is started again, unless it dies at once and
+again and again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+import aiohttp
+
+from twinwatch import __version__
+from twinwatch.hub.accounts import Accounts, Bootstrap
+from twinwatch.hub.db import Database
+from twinwatch.hub.embedded import EmbeddedPostgres, die_with_parent
+from twinwatch.hub.main import listen
+from twinwatch.hub.migrations import migrate
+from twinwatch.hub.settings import Settings, settings_from
+from twinwatch.world.clock import SystemClock
+
+READY_SECONDS = 30.0
+STOP_SECONDS = 15.0
+DATABASE_LOOK_SECONDS = 0.5
+RESTARTS = 5
+RESTARTS_WITHIN_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the command line asks for. ``database_url`` empty: the embedded PostgreSQL."""
+
+    data_dir: Path
+    listen: str
+    database_url: str = ""
+    public_url: str = ""
+    agent: bool = True
+
+
+class Child:
+    """A process that is kept running until it is asked to stop."""
+
+    def __init__(self, name: str, arguments: list[str], environment: Mapping[str, str], say: Callable[[str], None]):
+        self._name = name
+        self._arguments = arguments
+        self._environment = environment
+        self._say = say
+        self._process: asyncio.subprocess.Process | None = None
+        self._starts: list[float] = []
+        self._stopping = False
+
+    async def start(self) -> None:
+        """Starts it; it inherits our standard error for its log."""
+        self._process = await asyncio.create_subprocess_exec(
+            *self._arguments,
+            env=dict(self._environment),
+            stdin=asyncio.subprocess.DEVNULL,
+            # Ctrl-C on the terminal is for us: the children are ended one after the other.
+            start_new_session=True,
+            preexec_fn=die_with_parent(signal.SIGTERM),
+        )
+        self._starts.append(time.monotonic())
+
+    @property
+    def exit_code(self) -> int | None:
+        """Set once it has ended."""
+        return None if self._process is None else self._process.returncode
+
+    async def keep(self) -> int:
+        """Starts it again whenever it ends; returns its exit code when that has become pointless."""
+        while True:
+            assert self._process is not None  # noqa: S101
+            code = await self._process.wait()
+            if self._asked():
+                return 0
+            recent = [start for start in self._starts if time.monotonic() - start < RESTARTS_WITHIN_SECONDS]
+            if code in POINTLESS or len(recent) > RESTARTS:
+                self._say(f"{self._name} ended with exit code {code}; giving up")
+                return code or 1
+            self._say(f"{self._name} ended unexpectedly (exit code {code}); starting it again")
+            await asyncio.sleep(min(len(recent), 5))
+            if self._asked():
+                return 0
+            await self.start()
+
+    def _asked(self) -> bool:
+        return self._stopping
+
+    async def stop(self) -> None:
+        """Asks it to end, and sees to it."""
+        self._stopping = True
+        if self._process is None or self._process.returncode is not None:
+            return
+        self._process.terminate()
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                await self._process.wait()
+        except TimeoutError:
+            self._say(f"{self._name} did not end within {STOP_SECONDS:g} s: killed")
+            self._process.kill()
+            await self._process.wait()
+
+
+POINTLESS = (2, 4)
+"""Exit codes that say that starting again would end the same way: a wrong setting, a refused enrolment."""
+
+
+async def up(wish: Wish, out: TextIO = sys.stdout) -> int:
+    """Brings everything up and keeps it up until SIGINT or SIGTERM; returns the exit code.
+
+    Raises: Misconfigured with one line that says what to do.
+    """
+    began = time.monotonic()
+    settings = settings_from(
+        database_url=wish.database_url,
+        data_dir=wish.data_dir,
+        listen=wish.listen,
+        public_url=wish.public_url,
+    )
+    listen(settings.host, settings.port).close()  # before anything starts: a taken port is the commonest failure
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+
+    def say(line: str) -> None:
+        print(line, file=out, flush=True)
+
+    postgres = None
+    owner_url = settings.owner_url
+    if not owner_url:
+        postgres = EmbeddedPostgres(wish.data_dir)
+        owner_url = postgres.start()
+    children: list[Child] = []
+    try:
+        first = await _prepare(owner_url, settings)
+        hub_url = _reachable(settings)
+        children.append(Child("hub", _self("hub", "run"), _hub_environment(wish, owner_url), say))
+        await children[0].start()
+        if not await _ready(hub_url, children[0], stop):
+            return 0 if stop.is_set() else (children[0].exit_code or 1)
+        if wish.agent:
+            state = wish.data_dir / "agents" / str(first.organization_id)
+            children.append(Child("agent", _self("agent", "run"), _agent_environment(hub_url, state, first), say))
+            await children[1].start()
+        _greet(say, wish, settings, hub_url, first, time.monotonic() - began)
+        return await _watch(children, postgres, stop, say)
+    finally:
+        for child in reversed(children):
+            await child.stop()
+        if postgres is not None:
+            postgres.stop()
+        say("stopped")
+
+
+async def _prepare(owner_url: str, settings: Settings) -> Bootstrap:
+    database = Database(await migrate(owner_url, settings.secret))
+    await database.open()
+    try:
+        return await Accounts(SystemClock(), database).bootstrap()
+    finally:
+        await database.close()
+
+
+async def _ready(hub_url: str, hub: Child, stop: asyncio.Event) -> bool:
+    """Whether the hub answers within its time, and neither it nor the person's patience ended before."""
+    async with aiohttp.ClientSession() as session:
+        deadline = time.monotonic() + READY_SECONDS
+        while time.monotonic() < deadline and not stop.is_set() and hub.exit_code is None:
+            with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+                async with session.get(f"{hub_url}/api/v1/status", timeout=aiohttp.ClientTimeout(2)) as answer:
+                    if answer.status == 200:
+                        return True
+            await asyncio.sleep(0.05)
+    return False
+
+
+async def _watch(
+    children: list[Child], postgres: EmbeddedPostgres | None, stop: asyncio.Event, say: Callable[[str], None]
+) -> int:
+    keeping = {asyncio.create_task(child.keep()) for child in children}
+    if postgres is not None:
+        keeping.add(asyncio.create_task(_keep_database(postgres, say)))
+    asked = asyncio.create_task(stop.wait())
+    try:
+        done, _ = await asyncio.wait({asked, *keeping}, return_when=asyncio.FIRST_COMPLETED)
+        return max((task.result() for task in done & keeping), default=0)
+    finally:
+        for task in (asked, *keeping):
+            task.cancel()
+        await asyncio.gather(asked, *keeping, return_exceptions=True)
+
+
+async def _keep_database(postgres: EmbeddedPostgres, say: Callable[[str], None]) -> int:
+    while True:
+        await asyncio.sleep(DATABASE_LOOK_SECONDS)
+        if postgres.revive():
+            say("database ended unexpectedly; it was started again")
+
+
+def _self(*arguments: str) -> list[str]:
+    """This program again. ``-P``: a folder named twinwatch in the working directory is not what is meant."""
+    return [sys.executable, "-P", "-m", "twinwatch.cli", *arguments]
+
+
+def _hub_environment(wish: Wish, owner_url: str) -> dict[str, str]:
+    return {
+        **os.environ,
+        "TWINWATCH_DATABASE_URL": owner_url,
+        "TWINWATCH_DATA_DIR": str(wish.data_dir),
+        "TWINWATCH_LISTEN": wish.listen,
+        "TWINWATCH_PUBLIC_URL": wish.public_url,
+    }
+
+
+def _agent_environment(hub_url: str, state: Path, first: Bootstrap) -> dict[str, str]:
+    environment = {name: value for name, value in os.environ.items() if name not in HUB_SECRETS}
+    return {
+        **environment,
+        "TWINWATCH_HUB": hub_url,
+        "TWINWATCH_STATE_DIR": str(state),
+        "TWINWATCH_ENROLMENT_KEY": first.enrolment_key,
+    }
+
+
+HUB_SECRETS = ("TWINWATCH_DATABASE_URL", "TWINWATCH_SECRET")
+
+
+def _reachable(settings: Settings) -> str:
+    """The hub's address from this machine, also when it listens on every address."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104
+    return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
+
+
+def _greet(
+    say: Callable[[str], None], wish: Wish, settings: Settings, hub_url: str, first: Bootstrap, seconds: float
+) -> None:
+    address = settings.public_url or hub_url
+    database = "your PostgreSQL" if wish.database_url else f"embedded PostgreSQL in {wish.data_dir}"
+    say(f"\nTwinwatch {__version__} is up after {seconds:.1f} s\n")
+    say(f"  dashboard  {address}")
+    say(f"  database   {database}")
+    if wish.agent:
+        say("  agent      watches this machine")
+    if first.setup_token:
+        say("\nOpen this link once, to choose your e-mail and password:\n")
+        say(f"  {address}/setup/?token={first.setup_token}")
+    say("\nCtrl-C stops everything; nothing is lost.\n")

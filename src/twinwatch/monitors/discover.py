@@ -45,15 +45,16 @@ def discover(plugins: Iterable[EntryPoint] | None = None) -> Found:
     found: dict[str, type[Monitor]] = {}
     flaws: list[Flaw] = []
     for source, candidate in _candidates(entry_points(group=GROUP) if plugins is None else plugins):
-        reason = candidate if isinstance(candidate, str) else flaw_of(candidate)
-        if reason is None and isinstance(candidate, type):
+        if isinstance(candidate, Flaw):
+            flaws.append(candidate)
+        elif (reason := flaw_of(candidate)) or not isinstance(candidate, type):
+            flaws.append(Flaw(source, reason or "expected a class"))
+        else:
             monitor: type[Monitor] = candidate
-            if monitor.name not in found:
-                found[monitor.name] = monitor
-                continue
-            taken = found[monitor.name]
-            reason = f"the name {monitor.name!r} is taken by {taken.__module__}.{taken.__qualname__}"
-        flaws.append(Flaw(source, reason or "not a class"))
+            taken = found.setdefault(monitor.name, monitor)
+            if taken is not monitor:
+                by = f"{taken.__module__}.{taken.__qualname__}"
+                flaws.append(Flaw(source, f"the name {monitor.name!r} is taken by {by}"))
     return Found(found, tuple(flaws))
 
 
@@ -70,12 +71,12 @@ def flaw_of(candidate: object) -> str | None:
 
 
 def _candidates(plugins: Iterable[EntryPoint]) -> Iterator[tuple[str, object]]:
-    """Where from, and the candidate, or the reason as text if there is none. Built-in ones first."""
+    """Where from, and the candidate, or a ``Flaw`` if there is none. Built-in ones first."""
     for module in pkgutil.iter_modules(monitors.__path__, monitors.__name__ + "."):
         try:
             members = vars(import_module(module.name)).values()
         except ImportError as err:  # an extra of pip that is not installed
-            yield module.name, f"cannot be imported: {err}"
+            yield module.name, Flaw(module.name, f"cannot be imported: {err}")
             continue
         for member in list(members):
             if isinstance(member, type) and member.__module__ == module.name and _means_to_be_one(member):
@@ -85,7 +86,7 @@ def _candidates(plugins: Iterable[EntryPoint]) -> Iterator[tuple[str, object]]:
         try:
             yield source, plugin.load()
         except Exception as err:  # noqa: BLE001 - foreign code; one plug-in fails alone
-            yield source, f"cannot be loaded: {type(err).__name__}: {err}"
+            yield source, Flaw(source, f"cannot be loaded: {type(err).__name__}: {err}")
 
 
 def _means_to_be_one(member: type) -> bool:

@@ -12,6 +12,9 @@ from twinwatch.world.host import Host
 from twinwatch.world.space import Space
 
 MOUNTS = 64
+ENDLESS = 1 << 60
+"""Bytes, or inodes, that mounts of object stores claim when they have no bound."""
+
 SURVEY_SECONDS = 2.0
 """For all mounts together. One that hangs costs a quarter of it once, and nothing until it answers."""
 
@@ -60,7 +63,8 @@ class Filesystem:
         spaces = await host.statvfs([mount.point for mount, _ in self._mounts], timeout_seconds=SURVEY_SECONDS)
         readings = []
         for mount, labels in self._mounts:
-            if (space := spaces.get(mount.point)) and space.blocks:
+            space = spaces.get(mount.point)
+            if space and 0 < space.blocks * space.block_bytes < ENDLESS:
                 readings += _readings(space, labels)
         return readings
 
@@ -93,7 +97,7 @@ def _readings(space: Space, labels: _Labels) -> list[Reading]:
     ]
     if used + available:
         readings.append(Reading("system.filesystem.utilization", ratio(used / (used + available)), labels.plain))
-    if space.files:
+    if 0 < space.files < ENDLESS:
         left = min(space.files_free, space.files)
         taken = space.files - left
         readings.append(Reading("system.filesystem.inodes.usage", taken, labels.used))

@@ -12,6 +12,9 @@ from twinwatch.world.host import Host
 
 MEMINFO = "/proc/meminfo"
 KIBIBYTE = 1024
+WANTED = frozenset(
+    ("MemTotal", "MemFree", "MemAvailable", "Buffers", "Cached", "SReclaimable", "Shmem", "SwapTotal", "SwapFree")
+)
 STATE_LABELS = tuple({"system.memory.state": state} for state in ("used", "buffers", "cached", "free"))
 
 
@@ -73,14 +76,17 @@ class Memory:
 
 
 def meminfo(host: Host) -> dict[str, int]:
-    """The lines of /proc/meminfo that have a unit, in bytes.
+    """The lines of /proc/meminfo that are in ``WANTED``, in bytes.
 
     Raises: world.host.Missing, world.host.Refused, Unreadable.
     """
     names, words = [], []
     for line in procfs.lines(host.read_text(MEMINFO)):
         name, _, rest = line.partition(":")
-        if rest.endswith(" kB"):
+        if name in WANTED:
             names.append(name)
-            words.append(rest[:-3])
-    return {name: size * KIBIBYTE for name, size in zip(names, procfs.counters(MEMINFO, words), strict=True)}
+            words.append(rest.removesuffix(" kB"))
+    sizes = procfs.counters(MEMINFO, words)
+    if sizes and max(sizes) > procfs.LARGEST_EXACT // KIBIBYTE:
+        raise Unreadable(f"{MEMINFO}: {max(sizes)} kB: expected less than 8 PiB")
+    return {name: size * KIBIBYTE for name, size in zip(names, sizes, strict=True)}

@@ -12,6 +12,9 @@ from math import isfinite
 from twinwatch.monitors import Unreadable
 
 LARGEST = 1 << 64
+LARGEST_EXACT = 1 << 53
+"""Beyond it a float64, which is what samples are, holds no integer exactly."""
+
 NAME_CHARACTERS = 64
 """The kernel's own bounds are lower: 15 for a network interface, 31 for a disk, 127 for a mapped device."""
 
@@ -38,7 +41,7 @@ def counters(path: str, words: Iterable[str]) -> tuple[int, ...]:
 
 
 def decimal(path: str, word: str) -> float:
-    """A word as a finite number that is not negative, below 2⁶⁴.
+    """A word as a finite number that is not negative, below 2⁵³.
 
     Raises: Unreadable.
     """
@@ -46,8 +49,8 @@ def decimal(path: str, word: str) -> float:
         number = float(word)
     except ValueError as err:
         raise Unreadable(f"{path}: {word[:40]!r}: expected a number") from err
-    if not isfinite(number) or not 0 <= number < LARGEST:
-        raise Unreadable(f"{path}: {word[:40]!r}: expected a number of 0 to 2^64-1")
+    if not isfinite(number) or not 0 <= number < LARGEST_EXACT:
+        raise Unreadable(f"{path}: {word[:40]!r}: expected a number of 0 to 2^53-1")
     return number
 
 

@@ -6,7 +6,6 @@ server; registering again with the same ``install_id`` names the same server and
 
 from __future__ import annotations
 
-import time
 from collections import OrderedDict
 from typing import NamedTuple
 from uuid import UUID
@@ -90,7 +89,7 @@ class Agents:
         Raises: Refused 401 if nobody does.
         """
         digest = digest_of(key)
-        now = time.monotonic()
+        now = self._clock.monotonic()
         remembered = self._speakers.get(digest)
         if remembered is None or remembered[0] < now:
             async with self._database.as_worker() as connection:

@@ -43,11 +43,12 @@ Scope = Literal["global", "local", "others"]
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Whom an access token names."""
+    """Whom an access token names, and until when, ms UTC."""
 
     user_id: UUID
     email: str
     session_id: UUID
+    until: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +141,9 @@ class Auth:
                 audience=AUDIENCE,
                 options={"require": ["exp", "sub", "aud"], "verify_exp": False, "verify_iat": False},
             )
-            person = Person(UUID(claims["sub"]), str(claims.get("email", "")), UUID(claims["session_id"]))
-            if int(claims["exp"]) * 1000 <= self._clock.now():
+            until = int(claims["exp"]) * 1000
+            person = Person(UUID(claims["sub"]), str(claims.get("email", "")), UUID(claims["session_id"]), until)
+            if until <= self._clock.now():
                 raise unauthorized("The access token has ended: refresh it.")
         except (jwt.InvalidTokenError, KeyError, ValueError):
             raise unauthorized("The access token is not valid here: sign in again.") from None

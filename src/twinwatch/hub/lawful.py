@@ -24,8 +24,6 @@ def check_batch(batch: Batch, now: int) -> None:
 
     Raises: Refused 422 ``invalid``, ``limit`` or ``clock-skew``.
     """
-    if batch.sequence < 1 or batch.sequence >= 1 << 62:
-        raise invalid(f"sequence {batch.sequence}: expected 1 or more, below 2^62")
     if not batch.frames:
         raise invalid("frames: a batch without samples")
     if len(batch.frames) > limits.BATCH_FRAMES:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import msgspec
 
+from twinwatch.protocol.samples import Milliseconds
+
 
 class Heartbeat(msgspec.Struct, frozen=True):
     """Sent every 60 s and at start. ``timestamp`` is the agent's clock, ms UTC."""
 
     server_uuid: str
-    timestamp: int
+    timestamp: Milliseconds
     agent_version: str
 
 

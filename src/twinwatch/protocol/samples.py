@@ -13,8 +13,13 @@ values in a column as it has times; ``None`` is *no sample*, never zero.
 from __future__ import annotations
 
 from hashlib import blake2b
+from typing import Annotated
 
 import msgspec
+
+Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
+"""An instant, ms UTC. Bounded, so that arithmetic on what others send cannot overflow."""
+Sequence = Annotated[int, msgspec.Meta(ge=1, le=1 << 62)]
 
 
 class SeriesKey(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -39,15 +44,15 @@ class Frame(msgspec.Struct, frozen=True):
     """
 
     shape: str
-    times: list[int]
+    times: list[Milliseconds]
     columns: list[list[float | None]]
 
 
 class Batch(msgspec.Struct, frozen=True, omit_defaults=True):
     """One push. ``sequence`` increases strictly per server; the hub counts each number once."""
 
-    sequence: int
-    sent_at: int
+    sequence: Sequence
+    sent_at: Milliseconds
     frames: list[Frame]
     shapes: list[Shape] = []
 

@@ -110,6 +110,8 @@ async def _events(hub: Rooms, person: Person, mine: frozenset[UUID], server: UUI
     with hub.live.watch(mine, server) as stream:
         yield b"event: hello\ndata: " + msgspec.json.encode({"hub_time": hub.clock.now()}) + b"\n\n"
         async for event in stream.events(SILENCE_SECONDS):
+            if hub.clock.now() >= person.until:
+                return  # who may see what is judged again, when the client returns with a fresh token
             if event is None:
                 yield b": still here\n\n"
             else:

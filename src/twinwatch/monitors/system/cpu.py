@@ -74,7 +74,7 @@ class Cpu:
                 spent = (user, nice, system, interrupt + soft_interrupt, iowait, steal)
                 for labels, amount in zip(MODE_LABELS, spent, strict=True):
                     readings.append(Reading("system.cpu.utilization", ratio(amount / total), labels))
-            elif len(readings) < CORES + len(MODES):
+            elif len(readings) <= CORES + len(MODES):
                 readings.append(Reading("system.cpu.core.busy", busy, self._label(name)))
         return readings
 

@@ -53,7 +53,7 @@ class Pressure:
     )
     charts: ClassVar[tuple[Chart, ...]] = (
         Chart(
-            "Pressure: time lost waiting for CPU, memory, I/O",
+            "Pressure (time spent waiting)",
             ("system.pressure.stalled",),
             by=("system.pressure.resource", "system.pressure.stall_type"),
         ),

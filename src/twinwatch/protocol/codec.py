@@ -7,8 +7,10 @@ Source: RFC 8878 (zstd), the msgpack specification.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from functools import cache
-from typing import TypeVar
+from threading import local
+from typing import Any, TypeVar, cast
 
 import msgspec
 import zstandard
@@ -53,14 +55,14 @@ def decode(body: bytes, kind: type[T], content_type: str = JSON, encoding: str =
     elif encoding.lower() not in ("", "identity"):
         raise Undecodable(f"Content-Encoding {encoding!r}: expected {ZSTD!r} or none")
     media = content_type.partition(";")[0].strip().lower()
+    reader = _readers(cast("Hashable", kind)).get(media)
+    if reader is None:
+        raise Undecodable(f"Content-Type {content_type!r}: expected {MSGPACK!r} or {JSON!r}")
     try:
-        if media == MSGPACK:
-            return _unpacker(kind).decode(body)
-        if media == JSON:
-            return _json_reader(kind).decode(body)
+        message: T = reader.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as err:
         raise Undecodable(str(err)) from err
-    raise Undecodable(f"Content-Type {content_type!r}: expected {MSGPACK!r} or {JSON!r}")
+    return message
 
 
 def inflate(body: bytes) -> bytes:
@@ -74,11 +76,19 @@ def inflate(body: bytes) -> bytes:
             raise Undecodable("zstd: the frame must declare its content size")
         if frame.content_size > limits.DECODED_BYTES or frame.window_size > max(limits.DECODED_BYTES, 1 << 10):
             raise TooLarge(f"zstd: {frame.content_size} bytes decompressed, at most {limits.DECODED_BYTES}")
-        return zstandard.ZstdDecompressor().decompress(
-            body, max_output_size=limits.DECODED_BYTES, allow_extra_data=False
-        )
+        return _own.inflater.decompress(body, max_output_size=limits.DECODED_BYTES, allow_extra_data=False)
     except zstandard.ZstdError as err:
         raise Undecodable(f"zstd: {err}") from err
+
+
+class _Own(local):
+    """Making a decompressor costs five times what it does; one must not be used by two threads at once."""
+
+    def __init__(self) -> None:
+        self.inflater = zstandard.ZstdDecompressor()
+
+
+_own = _Own()
 
 
 @cache
@@ -87,10 +97,5 @@ def _packer() -> msgspec.msgpack.Encoder:
 
 
 @cache
-def _unpacker(kind: type[T]) -> msgspec.msgpack.Decoder[T]:
-    return msgspec.msgpack.Decoder(kind)
-
-
-@cache
-def _json_reader(kind: type[T]) -> msgspec.json.Decoder[T]:
-    return msgspec.json.Decoder(kind)
+def _readers(kind: Hashable) -> dict[str, msgspec.msgpack.Decoder[Any] | msgspec.json.Decoder[Any]]:
+    return {MSGPACK: msgspec.msgpack.Decoder(kind), JSON: msgspec.json.Decoder(kind)}

@@ -2,14 +2,14 @@
 "use client";
 
 import { CircleAlert, RotateCw, Unplug } from "lucide-react";
-import type { ReactNode } from "react";
+import type { CSSProperties, ReactNode } from "react";
 import { Problem } from "@/lib/api";
 import { classes } from "@/lib/classes";
 import { Button } from "./button";
 import { CopyButton } from "./copy";
 
-export function Skeleton({ className }: { className?: string }) {
-  return <div aria-hidden className={classes("animate-breathe rounded bg-ink/7", className)} />;
+export function Skeleton({ className, style }: { className?: string; style?: CSSProperties }) {
+  return <div aria-hidden style={style} className={classes("animate-breathe rounded bg-ink/7", className)} />;
 }
 
 /** Says to assistive technology that its contents are on their way. */

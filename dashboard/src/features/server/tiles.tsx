@@ -1,0 +1,134 @@
+"use client";
+
+import { Sparkline } from "@/charts/sparkline";
+import type { Catalogue, Headline, Server } from "@/lib/api";
+import { classes } from "@/lib/classes";
+import { hubNow } from "@/lib/clock";
+import { useRange } from "@/lib/data";
+import { type Columns, extend, headlineColumn, withGaps } from "@/lib/series";
+import { measure } from "@/lib/units";
+import { Skeleton } from "@/ui/faces";
+import { Meter, toneOf } from "@/ui/meter";
+import { Panel } from "@/ui/panel";
+
+const HOUR_MS = 3_600_000;
+
+/** The figures that stand for the server, large, each with its last hour. */
+export function HeadlineTiles({
+  server,
+  catalogue,
+  tail,
+  now,
+}: {
+  server: Server;
+  catalogue: Catalogue;
+  tail: readonly Columns[];
+  now: number;
+}) {
+  if (server.headlines.length === 0) return null;
+  const intervalOf = (metric: string) =>
+    catalogue.monitors.find((monitor) => monitor.metrics.some((each) => each.name === metric))
+      ?.interval_seconds ?? 15;
+  return (
+    <div className="grid grid-cols-[repeat(auto-fit,minmax(min(100%,10rem),1fr))] gap-3 max-sm:grid-cols-2">
+      {server.headlines.map((headline) => (
+        <Tile
+          key={headline.title}
+          server={server}
+          headline={headline}
+          tail={tail}
+          now={now}
+          intervalMs={intervalOf(headline.metric) * 1000}
+        />
+      ))}
+    </div>
+  );
+}
+
+function Tile({
+  server,
+  headline,
+  tail,
+  now,
+  intervalMs,
+}: {
+  server: Server;
+  headline: Headline;
+  tail: readonly Columns[];
+  now: number;
+  intervalMs: number;
+}) {
+  const query = useRange({
+    serverId: server.id,
+    metrics: [headline.metric],
+    lengthMs: HOUR_MS,
+    window: null,
+    points: 240,
+    now: hubNow,
+  });
+  const { number, unit } = measure(headline.unit, headline.value);
+  const isRatio = headline.unit === "1";
+  const tone = isRatio ? toneOf(headline.value, headline.good) : "calm";
+  const stale = server.state === "late" || server.state === "down";
+  const frame = query.data
+    ? withGaps(extend(query.data, tail, new Set([headline.metric])), Math.max(intervalMs, 15_000))
+    : null;
+  const which = Object.values(headline.labels)[0];
+  return (
+    <Panel className="relative overflow-hidden">
+      <div
+        data-headline={headline.title}
+        data-value={headline.value ?? undefined}
+        className="flex h-full flex-col px-4 pt-3 pb-4"
+      >
+        <div className="flex items-baseline justify-between gap-2">
+          <h2 className="text-sm font-medium text-ink-2">{headline.title}</h2>
+          {which && (
+            <span
+              className="min-w-0 truncate font-mono text-2xs text-ink-3"
+              title={`The highest of all: ${which}`}
+            >
+              {which}
+            </span>
+          )}
+        </div>
+        <div className="mt-1 flex items-end justify-between gap-4">
+          <span
+            className={classes(
+              "text-2xl font-semibold tracking-tight",
+              stale && "opacity-55",
+              tone === "high" && "text-late",
+              tone === "full" && "text-down",
+            )}
+          >
+            {number}
+            <span className="text-base font-normal text-ink-3">{unit}</span>
+          </span>
+          <span className={classes("h-9 max-w-44 min-w-0 flex-1", stale && "opacity-55")}>
+            {frame ? (
+              <Sparkline
+                times={frame.times}
+                values={headlineColumn(frame, headline.labels)}
+                since={now - HOUR_MS}
+                to={now}
+                top={isRatio ? 1 : null}
+                tone={tone === "full" ? "var(--down)" : tone === "high" ? "var(--late)" : undefined}
+                className="h-full w-full"
+              />
+            ) : query.error ? null : (
+              <Skeleton className="h-full w-full" />
+            )}
+          </span>
+        </div>
+      </div>
+      {isRatio && headline.value !== null && (
+        <Meter
+          ratio={headline.value}
+          good={headline.good}
+          label={headline.title}
+          className="absolute inset-x-0 bottom-0 rounded-none"
+        />
+      )}
+    </Panel>
+  );
+}

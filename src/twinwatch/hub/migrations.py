@@ -56,6 +56,11 @@ async def migrate(owner_url: str, secret: Secret) -> str:
     try:
         # Waiting for another hub's migration may take its time: no statement timeout here.
         connection = await psycopg.AsyncConnection.connect(owner_url, autocommit=True, connect_timeout=10)
+    except psycopg.ProgrammingError:
+        # libpq would quote the part that it does not understand, and that may be the password.
+        raise Misconfigured(
+            "--database-url is not a connection string: expected postgresql://user:password@host:5432/database"
+        ) from None
     except psycopg.Error as err:
         raise Misconfigured(
             f"database unreachable: {_brief(err)}; check --database-url and that PostgreSQL runs"
@@ -129,7 +134,5 @@ async def _login(connection: psycopg.AsyncConnection, owner_url: str, secret: Se
 
 
 def _brief(err: psycopg.Error) -> str:
-    """The first line of what PostgreSQL said; a connection string in it would be a secret, and is never part of it."""
-    if err.diag.message_primary:
-        return err.diag.message_primary
-    return str(err).strip().splitlines()[-1] if str(err).strip() else type(err).__name__
+    """The first line of what PostgreSQL or the connection said. Passwords are not part of it."""
+    return err.diag.message_primary or str(err).strip().partition("\n")[0] or type(err).__name__

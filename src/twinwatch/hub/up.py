@@ -160,7 +160,8 @@ async def up(wish: Wish, out: TextIO = sys.stdout) -> int:
             await child.stop()
         if postgres is not None:
             postgres.stop()
-        say("stopped")
+        if children:
+            say("stopped")
 
 
 async def _prepare(owner_url: str, settings: Settings) -> Bootstrap:

@@ -79,3 +79,18 @@ async def test_a_controllers_disk_has_a_slash_in_its_name(run: Run) -> None:
         found = await run(disk, {**files, DISKSTATS: text}, at)
     assert devices(found) == {"cciss/c0d0"}
     assert found["system.disk.operations", "cciss/c0d0", "read"] == 2
+
+
+async def test_a_volume_made_anew_has_its_new_name(run: Run) -> None:
+    disk = Disk()
+    sda = line("sda", *range(1, 12))
+
+    def host(volume: str, reads: int) -> dict[str, str]:
+        text = sda + line("dm-0", reads, *range(1, 11))
+        return {"/sys/block/sda/size": "1\n", "/sys/block/dm-0/dm/name": f"{volume}\n", DISKSTATS: text}
+
+    await run(disk, host("vg0-old", 1), 0.0)
+    assert devices(await run(disk, host("vg0-old", 2), 15.0)) == {"sda", "vg0-old"}
+    await run(disk, {"/sys/block/sda/size": "1\n", DISKSTATS: sda}, 30.0)
+    await run(disk, host("vg0-new", 1), 45.0)
+    assert devices(await run(disk, host("vg0-new", 2), 60.0)) == {"sda", "vg0-new"}

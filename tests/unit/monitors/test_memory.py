@@ -39,6 +39,12 @@ async def test_memory_of_no_size_is_unreadable(run: Run) -> None:
         await run(Memory(), {MEMINFO: "MemTotal: 0 kB\nMemFree: 0 kB\nMemAvailable: 0 kB\n"}, 0.0)
 
 
+async def test_no_more_is_available_than_there_is(run: Run) -> None:
+    found = await run(Memory(), {MEMINFO: "MemTotal: 8 kB\nMemFree: 9 kB\nMemAvailable: 9 kB\nCached: 9 kB\n"}, 0.0)
+    assert found["system.memory.utilization",] == 0
+    assert min(found.values()) >= 0
+
+
 async def test_the_huge_address_space_of_new_processors_is_no_memory(run: Run) -> None:
     text = "MemTotal: 8 kB\nMemFree: 4 kB\nMemAvailable: 6 kB\nVmallocTotal: 13743895347199 kB\n"
     assert (await run(Memory(), {MEMINFO: text}, 0.0))["system.memory.utilization",] == 0.25

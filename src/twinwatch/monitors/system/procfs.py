@@ -7,7 +7,6 @@ Source: proc(5).
 from __future__ import annotations
 
 from collections.abc import Iterable
-from math import isfinite
 
 from twinwatch.monitors import Unreadable
 
@@ -49,7 +48,7 @@ def decimal(path: str, word: str) -> float:
         number = float(word)
     except ValueError as err:
         raise Unreadable(f"{path}: {word[:40]!r}: expected a number") from err
-    if not isfinite(number) or not 0 <= number < LARGEST_EXACT:
+    if not 0 <= number < LARGEST_EXACT:  # holds for neither infinity nor NaN
         raise Unreadable(f"{path}: {word[:40]!r}: expected a number of 0 to 2^53-1")
     return number
 

@@ -1,0 +1,480 @@
+"""A hub on a stage: a real one on a real database, in this process, with a clock that is set by hand.
+
+``HubStage`` starts and stops it, lets people sign in and agents speak, and has the cast of every tenancy test: an
+owner, an admin, a member and a viewer of one organization, and a stranger who owns another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import unquote
+from uuid import UUID, uuid4
+
+import jwt
+import msgspec
+import psycopg
+
+from twinwatch.hub.keys import new_key
+from twinwatch.hub.main import Hub
+from twinwatch.hub.migrations import migrate
+from twinwatch.hub.settings import Patience, Settings
+from twinwatch.protocol import codec
+from twinwatch.protocol.heartbeat import Heartbeat
+from twinwatch.protocol.hello import Register, Registered
+from twinwatch.protocol.metrics import Catalogue
+from twinwatch.protocol.problem import PROBLEM_TYPE, Problem
+from twinwatch.protocol.samples import Batch, Frame, SeriesKey, Shape, shape_of
+from twinwatch.protocol.version import AGENT_ROUTES
+from twinwatch.testing.fakes import EPOCH, AsgiApp, Message
+from twinwatch.testing.postgres import SECRET
+
+Role = Literal["owner", "admin", "member", "viewer"]
+ROLES: tuple[Role, ...] = ("owner", "admin", "member", "viewer")
+PATIENCE_SECONDS = 20.0
+"""Of real time, for anything that a test waits for."""
+
+
+class HandClock:
+    """Both clocks stand still until ``advance`` moves them; ``time`` may also be set."""
+
+    def __init__(self, time: int = EPOCH) -> None:
+        self.time = time
+        self._seconds = 1_000.0
+
+    def advance(self, seconds: float) -> None:
+        """Lets time pass."""
+        self.time += round(seconds * 1000)
+        self._seconds += seconds
+
+    def now(self) -> int:
+        """Wall clock, ms UTC."""
+        return self.time
+
+    def monotonic(self) -> float:
+        """Seconds that never jump back."""
+        return self._seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A complete response; header names in lower case."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        """The body, which must be JSON."""
+        return json.loads(self.body)
+
+    @property
+    def problem(self) -> Problem:
+        """The problem in the body, which must be one of the hub's, with its request id in the header too."""
+        assert self.headers.get("content-type") == PROBLEM_TYPE, (self.status, self.headers, self.body[:500])
+        problem = msgspec.json.decode(self.body, type=Problem)
+        assert problem.status == self.status
+        assert problem.request_id
+        assert problem.request_id == self.headers["x-request-id"]
+        return problem
+
+
+class LiveEvents:
+    """An open stream of server-sent events, read as they come."""
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.headers: dict[str, str] = {}
+        self.events: list[tuple[str, Any]] = []
+        self.comments = 0
+        self._chunks: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._rest = b""
+
+    def feed(self, chunk: bytes | None) -> None:
+        """Bytes as they arrive; ``None`` at the end."""
+        self._chunks.put_nowait(chunk)
+
+    async def next(self, *kinds: str, within_seconds: float = PATIENCE_SECONDS) -> tuple[str, Any]:
+        """The next event of these kinds (of any, if none is named); those before it are passed over.
+
+        Raises: EOFError at the end of the stream; TimeoutError.
+        """
+        async with asyncio.timeout(within_seconds):
+            while True:
+                event = await self._event()
+                self.events.append(event)
+                if not kinds or event[0] in kinds:
+                    return event
+
+    async def ended(self, within_seconds: float = PATIENCE_SECONDS) -> None:
+        """Waits for the hub to end the stream."""
+        try:
+            while True:
+                await self.next(within_seconds=within_seconds)
+        except EOFError:
+            return
+
+    async def _event(self) -> tuple[str, Any]:
+        while True:
+            block, separator, rest = self._rest.partition(b"\n\n")
+            if not separator:
+                chunk = await self._chunks.get()
+                if chunk is None:
+                    raise EOFError
+                self._rest += chunk
+                continue
+            self._rest = rest
+            fields = dict(line.partition(b": ")[::2] for line in block.split(b"\n"))
+            if b"event" in fields:
+                return fields[b"event"].decode(), json.loads(fields[b"data"])
+            self.comments += 1
+
+
+class Client:
+    """HTTP to an ASGI application in this process. ``token`` is what it shows as bearer."""
+
+    def __init__(self, app: AsgiApp, token: str = "", *, ip: str = "203.0.113.7") -> None:
+        self._app = app
+        self.token = token
+        self.ip = ip
+
+    async def get(self, target: str, **headers: str) -> Reply:
+        """GET."""
+        return await self.request("GET", target, headers=headers)
+
+    async def post(self, target: str, body: object = None, **headers: str) -> Reply:
+        """POST; anything but bytes goes as JSON."""
+        return await self.request("POST", target, body, headers=headers)
+
+    async def patch(self, target: str, body: object) -> Reply:
+        """PATCH."""
+        return await self.request("PATCH", target, body)
+
+    async def delete(self, target: str) -> Reply:
+        """DELETE."""
+        return await self.request("DELETE", target)
+
+    async def request(
+        self,
+        method: str,
+        target: str,
+        body: object = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        pieces: Sequence[bytes] = (),
+        swallow: bool = False,
+    ) -> Reply:
+        """One request. ``pieces`` instead of ``body``: a body in chunks. An exception of the application comes
+        through, unless ``swallow``: then the response that it sent before."""
+        given = {name.replace("_", "-").lower(): value for name, value in (headers or {}).items()}
+        raw = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
+        if body is not None and "content-type" not in given:
+            given["content-type"] = "application/json"
+        messages = [{"type": "http.request", "body": one, "more_body": True} for one in pieces or (raw,)]
+        messages[-1]["more_body"] = False
+        status, fields, sent = 0, dict[str, str](), list[bytes]()
+
+        async def receive() -> Message:
+            if messages:
+                return messages.pop(0)
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        async def send(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                fields.update({name.decode().lower(): value.decode("latin-1") for name, value in message["headers"]})
+            elif message["type"] == "http.response.body":
+                sent.append(message.get("body", b""))
+
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await self._app(self._scope(method, target, given), receive, send)
+        except TimeoutError:
+            raise
+        except Exception:
+            if not swallow:
+                raise
+        return Reply(status, fields, b"".join(sent))
+
+    @asynccontextmanager
+    async def stream(self, target: str) -> AsyncIterator[LiveEvents]:
+        """An open stream; leaving the context is what a browser does that closes its tab."""
+        stream = LiveEvents()
+        left, opened = asyncio.Event(), asyncio.Event()
+        asked = False
+
+        async def receive() -> Message:
+            nonlocal asked
+            if not asked:
+                asked = True
+                return {"type": "http.request", "body": b"", "more_body": False}
+            await left.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                stream.status = message["status"]
+                stream.headers = {name.decode().lower(): value.decode() for name, value in message["headers"]}
+                opened.set()
+            elif message["type"] == "http.response.body":
+                stream.feed(message.get("body", b""))
+                if not message.get("more_body", False):
+                    stream.feed(None)
+
+        task = asyncio.ensure_future(self._app(self._scope("GET", target, {}), receive, send))
+        opening = asyncio.ensure_future(opened.wait())
+        try:
+            await asyncio.wait({task, opening}, timeout=PATIENCE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            yield stream
+        finally:
+            opening.cancel()
+            left.set()
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await task
+
+    def _scope(self, method: str, target: str, headers: Mapping[str, str]) -> Message:
+        path, _, query = target.partition("?")
+        given = {"host": "hub.example", **headers}
+        if self.token and "authorization" not in given:
+            given["authorization"] = f"Bearer {self.token}"
+        return {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": "1.1",
+            "method": method,
+            "scheme": "http",
+            "path": unquote(path),
+            "raw_path": path.encode(),
+            "query_string": query.encode(),
+            "root_path": "",
+            "headers": [(name.encode(), value.encode("latin-1")) for name, value in given.items() if value],
+            "client": (self.ip, 50_000),
+            "server": ("hub.example", 80),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Player:
+    """A person with a session: ``client`` asks in their name."""
+
+    user_id: UUID
+    email: str
+    organization_id: UUID
+    client: Client
+
+
+@dataclass(slots=True)
+class Voice:
+    """An agent as the hub hears it. Sends msgpack in zstd unless told otherwise; every tick has the same shape."""
+
+    client: Client
+    clock: HandClock
+    server_id: UUID
+    sequence: int = 0
+    shape: Shape = field(
+        default_factory=lambda: shape_of("test", (SeriesKey("test.a"), SeriesKey("test.b", {"core": "0"})))
+    )
+
+    async def heartbeat(self, *, timestamp: int | None = None) -> Reply:
+        """A sign of life."""
+        time = self.clock.now() if timestamp is None else timestamp
+        return await self.say("heartbeat", Heartbeat(str(self.server_id), time, "1.0"))
+
+    async def push(self, *ticks: tuple[int, Sequence[float | None]], sequence: int | None = None) -> Reply:
+        """Ticks (time, values) in one frame, under the next number."""
+        return await self.send(self.batch(*ticks, sequence=sequence))
+
+    def batch(self, *ticks: tuple[int, Sequence[float | None]], sequence: int | None = None) -> Batch:
+        """The batch that ``push`` would send."""
+        if sequence is None:
+            self.sequence += 1
+            sequence = self.sequence
+        times = [time for time, _ in ticks]
+        columns = [list(column) for column in zip(*(values for _, values in ticks), strict=True)]
+        frame = Frame(self.shape.id, times, columns)
+        return Batch(sequence, self.clock.now(), [frame], [self.shape])
+
+    async def send(self, batch: Batch) -> Reply:
+        """Any batch."""
+        return await self.say("samples", batch)
+
+    async def declare(self, catalogue: Catalogue) -> Reply:
+        """A catalogue."""
+        return await self.say("catalogue", catalogue)
+
+    async def say(self, route: str, message: object, *, accept: str = codec.JSON) -> Reply:
+        """A message on one of the agent's routes."""
+        return await say(self.client, route, message, accept=accept)
+
+
+async def say(client: Client, route: str, message: object, *, accept: str = codec.JSON) -> Reply:
+    """A struct as the agent sends it: msgpack in zstd."""
+    headers = {"content-type": codec.MSGPACK, "content-encoding": codec.ZSTD, "accept": accept}
+    return await client.request("POST", f"{AGENT_ROUTES}/{route}", codec.pack(message), headers=headers)
+
+
+class HubStage:
+    """A hub, its clock, and ways to put people and agents before it. Use ``async with``."""
+
+    def __init__(
+        self,
+        owner_url: str,
+        data_dir: Path,
+        *,
+        clock: HandClock | None = None,
+        patience: Patience | None = None,
+        public_url: str = "",
+    ) -> None:
+        self.owner_url = owner_url
+        self.clock = clock or HandClock()
+        self.settings = Settings(
+            owner_url=owner_url,
+            data_dir=data_dir,
+            secret=SECRET,
+            patience=patience or Patience(),
+            public_url=public_url,
+        )
+        self._numbers = count(1)
+        self._hub: Hub | None = None
+        self.serving_url = ""
+
+    async def __aenter__(self) -> HubStage:
+        self.serving_url = await migrate(self.owner_url, SECRET)
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Starts the hub, or a new one on the same database if it was stopped."""
+        hub = Hub(self.settings, self.serving_url, self.clock)
+        await hub.start()
+        self._hub = hub
+
+    async def stop(self) -> None:
+        """Stops the hub, if it runs."""
+        hub, self._hub = self._hub, None
+        if hub is not None:
+            await hub.stop()
+
+    @property
+    def hub(self) -> Hub:
+        """The running hub."""
+        assert self._hub is not None
+        return self._hub
+
+    @property
+    def app(self) -> AsgiApp:
+        """Its application."""
+        app: AsgiApp = self.hub.app
+        return app
+
+    def client(self, token: str = "", *, ip: str = "203.0.113.7") -> Client:
+        """Somebody who asks."""
+        return Client(self._call, token, ip=ip)
+
+    async def _call(self, scope: Message, receive: Any, send: Any) -> None:
+        await self.app(scope, receive, send)  # whichever hub is running by then
+
+    async def execute(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        """A statement as the superuser; its rows, if it has any."""
+        async with await psycopg.AsyncConnection.connect(self.owner_url, autocommit=True) as connection:
+            cursor = await connection.execute(statement.encode(), values or None)
+            return [] if cursor.description is None else await cursor.fetchall()
+
+    async def organization(self, name: str = "Acme", plan: str = "free") -> UUID:
+        """A new organization."""
+        statement = "insert into public.organizations (name, plan) values (%s, %s) returning id"
+        ((organization_id,),) = await self.execute(statement, name, plan)
+        assert isinstance(organization_id, UUID)
+        return organization_id
+
+    async def person(self, organization_id: UUID, role: Role, email: str = "") -> Player:
+        """A new person with this role and an open session."""
+        email = email or f"{role}-{next(self._numbers)}@example.com"
+        adding = "insert into auth.users (email, encrypted_password) values (%s, '*') returning id"
+        ((user_id,),) = await self.execute(adding, email)
+        await self.execute(
+            "insert into public.members (organization_id, user_id, role) values (%s, %s, %s)",
+            organization_id,
+            user_id,
+            role,
+        )
+        ((session_id,),) = await self.execute("insert into auth.sessions (user_id) values (%s) returning id", user_id)
+        return Player(user_id, email, organization_id, self.client(self.token(user_id, email, session_id)))
+
+    def token(self, user_id: UUID, email: str, session_id: UUID, **claims: object) -> str:
+        """An access token of this hub. ``claims`` change or add some."""
+        now = self.clock.now() // 1000
+        lawful = {
+            "iss": "twinwatch",
+            "sub": str(user_id),
+            "aud": "authenticated",
+            "role": "authenticated",
+            "email": email,
+            "session_id": str(session_id),
+            "iat": now,
+            "exp": now + 3600,
+        }
+        return jwt.encode({**lawful, **claims}, SECRET.reveal(), algorithm="HS256")
+
+    async def enrolment_key(self, organization_id: UUID) -> str:
+        """A key with which servers may join."""
+        fresh = new_key("twe")
+        await self.execute(
+            "insert into public.enrolment_keys (organization_id, name, prefix, hash) values (%s, 'test', %s, %s)",
+            organization_id,
+            fresh.prefix,
+            fresh.digest,
+        )
+        return fresh.key
+
+    async def agent(self, organization_id: UUID, name: str = "web-1", *, install_id: UUID | None = None) -> Voice:
+        """A registered agent."""
+        enrolling = self.client(await self.enrolment_key(organization_id))
+        reply = await say(enrolling, "register", Register(str(install_id or uuid4()), name, "1.0"))
+        assert reply.status == 201, reply
+        registered = msgspec.json.decode(reply.body, type=Registered)
+        speaking = self.client(registered.server_key)
+        return Voice(speaking, self.clock, UUID(registered.server_uuid), registered.sequence_mark)
+
+    async def cast(self) -> Cast:
+        """Everybody of a tenancy test, with a server in either organization."""
+        mine = await self.organization("Mine")
+        other = await self.organization("Other")
+        people = {role: await self.person(mine, role) for role in ROLES}
+        return Cast(
+            organization_id=mine,
+            other_id=other,
+            owner=people["owner"],
+            admin=people["admin"],
+            member=people["member"],
+            viewer=people["viewer"],
+            stranger=await self.person(other, "owner"),
+            agent=await self.agent(mine, "web-1"),
+            other_agent=await self.agent(other, "elsewhere"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """Who plays in a tenancy test. ``stranger`` owns the other organization; ``agent`` is a server of the first."""
+
+    organization_id: UUID
+    other_id: UUID
+    owner: Player
+    admin: Player
+    member: Player
+    viewer: Player
+    stranger: Player
+    agent: Voice
+    other_agent: Voice

@@ -1,0 +1,168 @@
+"""A real PostgreSQL for tests: one server per test session, one migrated template, a fresh database per test.
+
+Works as root and as an ordinary user. Nothing is synced to disk, and nothing is left behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from itertools import count
+from pathlib import Path
+from types import TracebackType
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from twinwatch.hub.embedded import SYSTEM_USER, EmbeddedPostgres, die_with_parent
+from twinwatch.hub.migrations import migrate
+from twinwatch.world.secret import Secret
+
+SECRET = Secret("5ec2e7" * 8)
+"""Of every hub of a test session: the password of the hub's role follows from it, and a server has that role once."""
+
+TEMPLATE = "twinwatch_template"
+
+
+class Cluster:
+    """One embedded server in a temporary folder. ``with Cluster() as cluster: url = cluster.database()``."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="twinwatch-test-"))
+        self._server = EmbeddedPostgres(self.folder, fsync=False)
+        self._names = count(1)
+        self.url = ""
+        """Connection string of the superuser to the server's own database."""
+
+    def __enter__(self) -> Cluster:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, err: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> str:
+        """Starts the server and makes the template; returns the superuser's connection string. Not inside a loop."""
+        self.url = self._server.start()
+        asyncio.run(migrate(self._create(TEMPLATE, "template1"), SECRET))
+        return self.url
+
+    def stop(self) -> None:
+        """Stops the server and removes its folder."""
+        self._server.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def empty_database(self) -> str:
+        """A new database without a schema: the superuser's connection string."""
+        return self._create(f"test_{next(self._names)}", "template1")
+
+    def database(self) -> str:
+        """A new database with today's schema: the superuser's connection string."""
+        return self._create(f"test_{next(self._names)}", TEMPLATE)
+
+    def drop(self, url: str) -> None:
+        """Removes a database, whoever is still connected."""
+        name = psycopg.conninfo.conninfo_to_dict(url)["dbname"]
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(str(name))))
+
+    def _create(self, name: str, template: str) -> str:
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(
+                sql.SQL("create database {} template {} strategy file_copy").format(
+                    sql.Identifier(name), sql.Identifier(template)
+                )
+            )
+        return make_conninfo(self.url, dbname=name)
+
+
+class TcpPostgres:
+    """A second server, of any version's binaries, that listens on 127.0.0.1: for clients that know no unix socket.
+
+    ``binaries`` is the folder of ``initdb`` and ``postgres``. Everyone who reaches the port is trusted.
+    """
+
+    def __init__(self, binaries: Path) -> None:
+        self._binaries = binaries
+        self._folder = Path(tempfile.mkdtemp(prefix="twinwatch-tcp-"))
+        self._process: subprocess.Popen[bytes] | None = None
+        self.url = ""
+
+    def __enter__(self) -> TcpPostgres:
+        owner = SYSTEM_USER if os.geteuid() == 0 else None
+        if owner is not None:
+            shutil.chown(self._folder, owner, owner)
+        data = self._folder / "data"
+        subprocess.run(  # noqa: S603
+            [self._binaries / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C"],
+            check=True,
+            capture_output=True,
+            cwd="/",
+            user=owner,
+            group=owner,
+        )
+        port = free_port()
+        settings = {"listen_addresses": "127.0.0.1", "port": str(port), "fsync": "off", "autovacuum": "off"}
+        arguments = [str(self._binaries / "postgres"), "-D", str(data), "-k", str(self._folder)]
+        for name, value in settings.items():
+            arguments += ["-c", f"{name}={value}"]
+        with (self._folder / "log").open("wb") as log:
+            self._process = subprocess.Popen(  # noqa: S603
+                arguments,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd="/",
+                user=owner,
+                group=owner,
+                start_new_session=True,
+                preexec_fn=die_with_parent(signal.SIGINT),  # noqa: PLW1509
+            )
+        self.url = f"postgresql://postgres@127.0.0.1:{port}/postgres?sslmode=disable"
+        self._wait()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, err: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._process is not None:
+            self._process.send_signal(signal.SIGINT)
+            self._process.wait(30)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def database(self, name: str, *, owner: str = "postgres") -> str:
+        """A new, empty database: its owner's connection string."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(
+                sql.SQL("create database {} owner {}").format(sql.Identifier(name), sql.Identifier(owner))
+            )
+        return self.url.replace("postgres@", f"{owner}@", 1).replace("/postgres?", f"/{name}?")
+
+    def _wait(self, within_seconds: float = 30.0) -> None:
+        deadline = time.monotonic() + within_seconds
+        while True:
+            try:
+                psycopg.connect(self.url, connect_timeout=5).close()
+                return
+            except psycopg.OperationalError:
+                assert self._process is not None
+                if self._process.poll() is not None or time.monotonic() > deadline:
+                    raise AssertionError((self._folder / "log").read_text(errors="replace")[-2000:]) from None
+                time.sleep(0.05)
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,56 @@
+"""What tests of several folders share: a PostgreSQL for the session, a database and a hub for each test.
+
+The hub is imported by the fixtures that need it: where the agent alone is installed, its tests run without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from twinwatch.testing.hub_stage import Cast, HandClock, HubStage
+    from twinwatch.testing.postgres import Cluster
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """One PostgreSQL server for the session, started by the first test that needs it."""
+    from twinwatch.testing.postgres import Cluster
+
+    with Cluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def database_url(cluster: Cluster) -> Iterator[str]:
+    """A fresh database with today's schema: the superuser's connection string."""
+    url = cluster.database()
+    yield url
+    cluster.drop(url)
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    """The hub's clock, set by hand."""
+    from twinwatch.testing.hub_stage import HandClock
+
+    return HandClock()
+
+
+@pytest.fixture
+async def stage(database_url: str, clock: HandClock, tmp_path: Path) -> AsyncIterator[HubStage]:
+    """A running hub on a fresh database."""
+    from twinwatch.testing.hub_stage import HubStage
+
+    async with HubStage(database_url, tmp_path, clock=clock) as stage:
+        yield stage
+
+
+@pytest.fixture
+async def cast(stage: HubStage) -> Cast:
+    """An owner, an admin, a member, a viewer, a stranger, and a server in either organization."""
+    return await stage.cast()

@@ -233,7 +233,7 @@ function make(
         ticks: { show: false },
         size: GUTTER,
         gap: 8,
-        space: heat ? 14 : 34,
+        space: heat ? 14 : 27,
         ...(axisSteps(unit) && !heat ? { incrs: axisSteps(unit) } : {}),
         ...(heat
           ? {

@@ -96,7 +96,9 @@ export function axisLabels(unit: string, ticks: readonly number[]): string[] {
   while (decimals < 3 && Math.abs(step * 10 ** decimals - Math.round(step * 10 ** decimals)) > 1e-6)
     decimals += 1;
   const zero = unit === "1" ? "0%" : "0";
-  return sizes.map((size) => (size === 0 ? zero : digits(size / scale.factor, decimals) + scale.unit));
+  // Words stand in the chart's heading; an axis has room for the prefix only.
+  const suffix = annotation(unit.replace(/\/s$/, "")) === null ? scale.unit : scale.unit.replace(/ .*/, "");
+  return sizes.map((size) => (size === 0 ? zero : digits(size / scale.factor, decimals) + suffix));
 }
 
 /** Distances between ticks that read well in this unit; undefined where powers of ten do. */

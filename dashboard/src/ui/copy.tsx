@@ -55,6 +55,7 @@ export function Command({ command, label }: { command: string; label: string }) 
     <div className="flex items-start gap-2 rounded-lg border border-line bg-sunken py-1.5 pr-1.5 pl-3">
       <pre
         className="min-w-0 flex-1 overflow-x-auto py-1 font-mono text-xs leading-5 whitespace-pre text-ink"
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, so the keyboard must reach it
         tabIndex={0}
       >
         <code>{command}</code>

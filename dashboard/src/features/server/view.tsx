@@ -195,7 +195,7 @@ function Charts({ server, catalogue }: { server: Server; catalogue: Catalogue })
               <span className="text-xs text-ink-3">every {duration(monitor.interval_seconds)}</span>
             )}
           </div>
-          <div className="grid grid-cols-1 gap-4 lg:grid-cols-2">
+          <div className="grid grid-flow-row-dense grid-cols-1 gap-4 lg:grid-cols-2">
             {monitor.charts.map((chart) => (
               <ChartCard
                 key={chart.title}

@@ -48,7 +48,13 @@ class Rooms:
     sign_ins: Throttle
 
 
-def _rooms(request: Request) -> Rooms:
+async def _rooms(request: Request) -> Rooms:
+    # async, though nothing is awaited: FastAPI would send a plain function to a thread, on every request.
+    return rooms_of(request)
+
+
+def rooms_of(request: Request) -> Rooms:
+    """The rooms behind this request's application."""
     return cast("Rooms", request.app.state.rooms)
 
 
@@ -63,8 +69,8 @@ def bearer(request: Request) -> str:
     return token.strip()
 
 
-def _person(request: Request) -> Person:
-    return _rooms(request).auth.person(bearer(request))
+async def _person(request: Request) -> Person:
+    return rooms_of(request).auth.person(bearer(request))
 
 
 Hub = Annotated[Rooms, Depends(_rooms)]
@@ -78,7 +84,7 @@ def device_of(request: Request) -> Device:
 
 def public_url(request: Request) -> str:
     """Where the hub is reached, without a slash at the end."""
-    return _rooms(request).settings.public_url or str(request.base_url).rstrip("/")
+    return rooms_of(request).settings.public_url or str(request.base_url).rstrip("/")
 
 
 def request_id_of(request: Request) -> str:

@@ -126,10 +126,12 @@ class Scheduler:
         self._cold -= 1
         if not self._cold:
             self.warm.set()
+        slot = -1
         while True:
             now = self._clock.monotonic()
-            due = origin + (floor((now - origin) / interval) + 1) * interval
-            await asyncio.sleep(max(due - now, 0.0))
+            # A timer may fire a hair early: never the same slot twice.
+            slot = max(slot, floor((now - origin) / interval)) + 1
+            await asyncio.sleep(origin + slot * interval - now)
             await runner.run()
 
 

@@ -58,7 +58,7 @@ class AsgiHttp:
         self._client = client
         self._cut = asyncio.Event()
         self._lose = 0
-        self._refusals: list[Answer] = []
+        self._refusals: list[tuple[str, Answer]] = []
         self._under_way: set[asyncio.Task[Answer]] = set()
 
     def cut(self) -> None:
@@ -73,9 +73,17 @@ class AsgiHttp:
         """Let the next ``count`` requests reach the application, and lose its answers."""
         self._lose = count
 
-    def refuse(self, status: int, *, times: int = 1, body: bytes = b"", headers: dict[str, str] | None = None) -> None:
-        """Answer the next ``times`` requests with this status, without the application."""
-        self._refusals += [Answer(status, body, headers or {})] * times
+    def refuse(
+        self,
+        status: int,
+        *,
+        times: int = 1,
+        route: str = "",
+        body: bytes = b"",
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        """Answer the next ``times`` requests whose path ends with ``route`` like this, without the application."""
+        self._refusals += [(route, Answer(status, body, headers or {}))] * times
 
     async def request(
         self,
@@ -123,8 +131,10 @@ class AsgiHttp:
         await asyncio.sleep(self.delay_seconds)
         if self._cut.is_set():
             raise Unreachable("network is unreachable")
-        if self._refusals:
-            return self._refusals.pop(0)
+        for place, (route, refusal) in enumerate(self._refusals):
+            if urlsplit(url).path.endswith(route):
+                del self._refusals[place]
+                return refusal
         answer = await call(self._app, method, url, headers, body, client=self._client)
         if self._lose:
             self._lose -= 1

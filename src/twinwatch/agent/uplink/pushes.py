@@ -192,7 +192,7 @@ class Pushes:
         pause = backoff.delay(
             self._lonely, self._seed, first_seconds=POLITE_SECONDS, most_seconds=LONGEST_REFUSED_SECONDS
         )
-        return _Next(pause_seconds=pause)
+        return _Next(fails=True, pause_seconds=pause)
 
     def _failed(self, reason: str, *, most_seconds: float = LONGEST_PAUSE_SECONDS, always: bool = False) -> _Next:
         if always or (self._link.up and self._failures):

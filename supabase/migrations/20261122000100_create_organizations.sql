@@ -12,6 +12,7 @@ create table public.organizations (
   created_at timestamptz not null default now()
 );
 comment on table public.organizations is 'The tenant: owns servers, keys and all that follows from them.';
+comment on column public.organizations.plan is 'What it pays for.';
 
 create table public.members (
   organization_id uuid not null references public.organizations (id) on delete cascade,
@@ -89,7 +90,8 @@ create table private.setup_tokens (
   organization_id uuid not null references public.organizations (id) on delete cascade,
   created_at timestamptz not null default now()
 );
-comment on table private.setup_tokens is 'One-time links with which the first owner of an organization signs up. SHA-256 only.';
+comment on table private.setup_tokens is 'One-time links with which the first owner of an organization signs up.';
+comment on column private.setup_tokens.hash is 'SHA-256 of the whole token.';
 alter table private.setup_tokens enable row level security;
 alter table private.setup_tokens force row level security;
 create policy service_all on private.setup_tokens for all to service_role using (true) with check (true);

@@ -44,7 +44,9 @@ create table public.server_keys (
   created_at timestamptz not null default now(),
   foreign key (organization_id, server_id) references public.servers (organization_id, id) on delete cascade
 );
-comment on table public.server_keys is 'The key with which one server''s agent speaks. SHA-256 only.';
+comment on table public.server_keys is 'The key with which one server''s agent speaks.';
+comment on column public.server_keys.prefix is 'First characters of the key, so that people can tell keys apart.';
+comment on column public.server_keys.hash is 'SHA-256 of the whole key.';
 create index server_keys_server_id_idx on public.server_keys (organization_id, server_id);
 
 create table public.catalogues (
@@ -83,6 +85,7 @@ create table public.shapes (
   foreign key (organization_id, server_id) references public.servers (organization_id, id) on delete cascade
 );
 comment on table public.shapes is 'Which series the columns of a frame belong to, by the digest that the agent sends.';
+comment on column public.shapes.series_ids is 'public.series.id of each column, in the order of the columns.';
 
 do $rls$
 declare

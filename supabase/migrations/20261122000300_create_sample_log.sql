@@ -15,7 +15,10 @@ create table samples.sample_log (
   body bytea not null
 ) partition by range (received_at);
 comment on table samples.sample_log is 'One committed batch a row, append only; whole hours are dropped when they are past keeping.';
-comment on column samples.sample_log.first_at is 'Time of the oldest sample in the batch.';
+comment on column samples.sample_log.sequence is 'The batch''s number; the server''s mark rose to it in the same statement.';
+comment on column samples.sample_log.received_at is 'When the batch arrived, by the hub''s clock.';
+comment on column samples.sample_log.first_at is 'Time of the oldest sample in the batch, by the agent''s clock.';
+comment on column samples.sample_log.last_at is 'Time of the newest sample in the batch, by the agent''s clock.';
 comment on column samples.sample_log.samples is 'How many values, gaps not counted.';
 comment on column samples.sample_log.body is 'zstd of msgpack: list of [shape, times ms, columns].';
 alter table samples.sample_log alter column body set storage external;

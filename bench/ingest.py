@@ -1,0 +1,123 @@
+"""How long an agent waits until its samples are durable: 1,000 agents on a hub with its embedded PostgreSQL.
+
+Each pushes every 30 s and gives a sign of life every 60 s over a connection of its own. What was acknowledged is then
+read back through the API, every tick once, after some batches were sent a second time.
+"""
+
+from __future__ import annotations
+
+import gc
+import resource
+import sys
+import time
+
+from bench.figures import Figure, percentile
+from bench.rig import Failed
+from bench.rig.crowd import MARK, SAMPLES_PER_BATCH, TICK_MILLISECONDS, Crowd, Simulated, each, now
+from bench.rig.up import Up
+from twinwatch.protocol import limits
+
+AGENTS = 1_000
+WARM_SECONDS = 5.0
+"""Sent like the rest, but not counted: the hub's connections to its database open."""
+WINDOW_SECONDS = 180.0
+QUICK_WINDOW_SECONDS = 15.0
+FLAT_SECONDS = 10.0
+QUICK_FLAT_SECONDS = 3.0
+FLAT_AGENTS = 64
+FLAT_BATCHES = 100
+"""That each of those has ready: making them must not be what is measured."""
+SENT_TWICE = 100
+POINTS = 2_000
+"""The most that a range query gives; more than any agent sends here."""
+P95_BUDGET_SECONDS = 0.02
+
+
+async def measure(quick: bool) -> list[Figure]:
+    """Latency of a push at a steady load; then batches per second when nobody waits."""
+    _allow_connections(AGENTS + 200)
+    async with Up(agent=False) as up:
+        crowd = Crowd(up.url, AGENTS)
+        try:
+            began = time.monotonic()
+            await crowd.join(await up.person.enrolment_key())
+            _note(f"{AGENTS} agents registered, and their series learnt, in {time.monotonic() - began:.1f} s")
+            figures = await _steady(crowd, QUICK_WINDOW_SECONDS if quick else WINDOW_SECONDS)
+            hub_rss = up.hub.stat().rss_bytes
+            figures += await _flat_out(crowd.agents[:FLAT_AGENTS], QUICK_FLAT_SECONDS if quick else FLAT_SECONDS)
+            await each(crowd.agents[:SENT_TWICE], lambda agent: agent.push_again())
+            began = time.monotonic()
+            await each(crowd.agents, lambda agent: _read_back(up, agent), at_once=4)
+            _note(f"every acknowledged tick of all agents read back once, in {time.monotonic() - began:.1f} s")
+        finally:
+            crowd.close()
+    return [*figures, Figure("ingest", "hub_rss", hub_rss, "By")]
+
+
+async def _steady(crowd: Crowd, window_seconds: float) -> list[Figure]:
+    plan = crowd.schedule(WARM_SECONDS + window_seconds, limits.PUSH_SECONDS, limits.HEARTBEAT_SECONDS)
+    gc.freeze()
+    gc.disable()  # a pause of the generator would be counted against the hub
+    try:
+        taken = await crowd.run(plan)
+    finally:
+        gc.enable()
+    counted = [one for one in taken if one.due.at >= WARM_SECONDS]
+    pushes = [one.seconds for one in counted if one.due.kind == "push"]
+    beats = [one.seconds for one in counted if one.due.kind == "heartbeat"]
+    late = percentile([one.late_seconds for one in counted], 0.95)
+    _note(
+        f"{len(pushes)} pushes, {len(beats)} heartbeats; p95 includes that the generator was {late * 1e3:.1f} ms late (p95)"
+    )
+    budgets = {"p50": None, "p95": P95_BUDGET_SECONDS, "p99": None}
+    shares = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
+    figures = [Figure("ingest", name, percentile(pushes, shares[name]), "s", budgets[name]) for name in shares]
+    return [*figures, Figure("ingest", "heartbeat_p95", percentile(beats, 0.95), "s")]
+
+
+async def _flat_out(agents: list[Simulated], seconds: float) -> list[Figure]:
+    """Samples per second over some connections, each sending its next batch when the last one is acknowledged."""
+    oldest = now() - limits.PAST_MILLISECONDS + 3_600_000
+    ready = {}
+    for agent in agents:
+        newest = [oldest + (number + 1) * 2 * TICK_MILLISECONDS for number in range(FLAT_BATCHES)]
+        ready[agent.number] = iter([agent.batch(moment) for moment in newest])
+    batches = 0
+    began = time.perf_counter()
+    ended = began
+
+    async def rush(agent: Simulated) -> None:
+        nonlocal batches, ended
+        for body, marks in ready[agent.number]:
+            if time.perf_counter() - began > seconds:
+                return
+            await agent.push(body, marks)
+            batches += 1
+            ended = time.perf_counter()
+
+    await each(agents, rush, at_once=len(agents))
+    return [Figure("ingest", "accepted_per_second", batches * SAMPLES_PER_BATCH / (ended - began), "{sample}/s")]
+
+
+async def _read_back(up: Up, agent: Simulated) -> None:
+    """Every tick that was acknowledged, with its mark, and no other."""
+    since, to = min(agent.kept), max(agent.kept) + 1
+    answer = await up.person.points(agent.server_id, [MARK], since, to, POINTS)
+    (series,) = answer["series"]
+    found = dict(zip(answer["times"], series["values"], strict=True))
+    if answer["step_seconds"] is not None or len(found) != len(answer["times"]) or found != agent.kept:
+        raise Failed(
+            f"agent {agent.number}: {len(agent.kept)} ticks acknowledged, {len(answer['times'])} read, "
+            f"{sum(found.get(moment) == mark for moment, mark in agent.kept.items())} of them right"
+        )
+
+
+def _allow_connections(wanted: int) -> None:
+    """Lets this process, and the hub that it starts, have so many sockets."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < wanted <= hard or hard == resource.RLIM_INFINITY:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+
+
+def _note(text: str) -> None:
+    print(f"bench: ingest: {text}", file=sys.stderr, flush=True)

@@ -16,6 +16,7 @@ from twinwatch.protocol import limits
 from twinwatch.protocol.samples import SeriesKey, Shape, shape_of
 
 _WIDEST_INT = 2**53
+_SAYINGS = 20
 _log = logging.getLogger(__name__)
 
 
@@ -26,7 +27,7 @@ class Shaper:
         self._monitor = monitor
         self._known: Sequence[Reading] = ()
         self._parts: list[tuple[Shape, list[int]]] = []
-        self._left_out: frozenset[str] = frozenset()
+        self._said: set[str] = set()
 
     def shape(self, readings: Sequence[Reading]) -> list[tuple[Shape, list[float | None]]]:
         """The run as shapes with their values: one, or several if it has more series than a shape may have."""
@@ -52,9 +53,9 @@ class Shaper:
             part = keys[start : start + limits.SERIES_PER_SHAPE]
             series = tuple(SeriesKey(metric, dict(labels)) for metric, labels in part)
             self._parts.append((shape_of(self._monitor, series), [places[key] for key in part]))
-        for reason in sorted(left_out - self._left_out):
+        for reason in sorted(left_out - self._said)[: _SAYINGS - len(self._said)]:
             _log.warning("monitor %s: a series is left out: %s", self._monitor, reason)
-        self._left_out = frozenset(left_out)
+            self._said.add(reason)
 
 
 def lawful(value: float) -> float | None:

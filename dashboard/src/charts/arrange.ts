@@ -1,4 +1,5 @@
 /** From lines as they were sampled to lines as they are drawn: order, name, colour, side, and height in a stack. Pure. */
+import type { SeriesId } from "@/lib/api";
 import { type Frame, type Line, lineNames } from "@/lib/series";
 
 export type Facts = {
@@ -56,7 +57,7 @@ export function arrange(lines: readonly Line[], facts: Facts): Drawn[] {
   // What is above and below the axis of the same thing has the same colour, unless there is only one thing.
   const things = new Map<string, number>();
   const thing = (each: { line: Line; below: boolean }) => {
-    if (facts.mirror.length === 0) return each.line.id;
+    if (facts.mirror.length === 0) return String(each.line.id);
     const mirrored = facts.by.filter((key) =>
       lines.some((line) => facts.mirror.includes(line.labels[key] ?? "")),
     );
@@ -85,7 +86,7 @@ export function arrange(lines: readonly Line[], facts: Facts): Drawn[] {
 /** Columns as they are drawn: stacked on one another, or turned below the axis. Hidden ones are null throughout. */
 export function columns(
   drawn: readonly Drawn[],
-  hidden: ReadonlySet<string>,
+  hidden: ReadonlySet<SeriesId>,
   stacked: boolean,
 ): (number | null)[][] {
   let ground: (number | null)[] | null = null;

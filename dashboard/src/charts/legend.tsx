@@ -1,6 +1,7 @@
 "use client";
 
 import { type RefObject, useEffect, useRef, useState } from "react";
+import type { SeriesId } from "@/lib/api";
 import { classes } from "@/lib/classes";
 import { lastOf } from "@/lib/series";
 import { counted, say } from "@/lib/units";
@@ -23,35 +24,38 @@ export function Legend({
 }: {
   drawn: Drawn[];
   unit: string;
-  hidden: ReadonlySet<string>;
-  onHide: (hidden: ReadonlySet<string>) => void;
-  onLight: (id: string | null) => void;
+  hidden: ReadonlySet<SeriesId>;
+  onHide: (hidden: ReadonlySet<SeriesId>) => void;
+  onLight: (id: SeriesId | null) => void;
   pointer: RefObject<Pointer | null>;
 }) {
   const [all, setAll] = useState(false);
   const list = useRef<HTMLDivElement>(null);
+  const before = useRef(hidden);
   const shown = all ? drawn : drawn.slice(0, SHOWN);
 
   useEffect(() => {
     pointer.current = {
       listen: (row) => {
         list.current?.querySelectorAll<HTMLElement>("[data-line]").forEach((item) => {
-          const line = drawn.find((each) => each.line.id === item.dataset.line)?.line;
+          const line = drawn.find((each) => String(each.line.id) === item.dataset.line)?.line;
           if (line) item.textContent = say(unit, row === null ? lastOf(line.values) : line.values[row]);
         });
       },
     };
   }, [drawn, unit, pointer]);
 
-  const toggle = (id: string) => {
+  const toggle = (id: SeriesId) => {
     const next = new Set(hidden);
     if (!next.delete(id)) next.add(id);
     // Nothing left to see: then everything is meant.
     onHide(next.size === drawn.length ? new Set() : next);
   };
-  const only = (id: string) => {
+  const only = (id: SeriesId) => {
     const others = drawn.filter((each) => each.line.id !== id).map((each) => each.line.id);
-    const alone = !hidden.has(id) && others.every((other) => hidden.has(other));
+    // The first click of the two has already switched; what counts is how it was before.
+    const was = before.current;
+    const alone = !was.has(id) && others.every((other) => was.has(other));
     onHide(alone ? new Set() : new Set(others));
   };
 
@@ -68,13 +72,17 @@ export function Legend({
             type="button"
             aria-pressed={!off}
             title={`${name}: click to ${off ? "show" : "hide"}, double-click for this one only`}
-            onClick={(event) => event.detail < 2 && toggle(line.id)}
+            onClick={(event) => {
+              if (event.detail > 1) return;
+              before.current = hidden;
+              toggle(line.id);
+            }}
             onDoubleClick={() => only(line.id)}
             onMouseEnter={() => !off && onLight(line.id)}
             onMouseLeave={() => onLight(null)}
             className={classes(
               "flex max-w-full items-center gap-1.5 rounded px-1.5 py-0.5 text-xs transition-colors hover:bg-ink/6",
-              off ? "text-ink-3 line-through decoration-ink-3/60" : "text-ink-2",
+              off ? "text-ink-3 opacity-70" : "text-ink-2",
             )}
           >
             <span
@@ -86,12 +94,10 @@ export function Legend({
                   : { background: colourToken(colour) }
               }
             />
-            <span className="max-w-44 truncate">{name}</span>
-            {!off && (
-              <span data-line={line.id} className="min-w-9 text-right font-medium text-ink">
-                {say(unit, lastOf(line.values))}
-              </span>
-            )}
+            <span className={classes("max-w-44 truncate", off && "line-through")}>{name}</span>
+            <span data-line={line.id} className={classes("min-w-9 font-medium", !off && "text-ink")}>
+              {say(unit, lastOf(line.values))}
+            </span>
           </button>
         );
       })}

@@ -60,6 +60,13 @@ export function Sparkline({
       className={classes("block overflow-hidden", className)}
       style={{ color: tone }}
     >
+      <path
+        d="M0 99H200"
+        stroke="var(--line-strong)"
+        strokeDasharray="2 3"
+        vectorEffect="non-scaling-stroke"
+        opacity={runs.length === 0 ? 1 : 0.55}
+      />
       <path d={areas.join("")} fill="currentColor" opacity="0.13" />
       <path
         d={runs.join("")}

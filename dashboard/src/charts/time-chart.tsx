@@ -3,6 +3,7 @@
 import { type KeyboardEvent, useEffect, useMemo, useRef } from "react";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
+import type { SeriesId } from "@/lib/api";
 import { classes } from "@/lib/classes";
 import type { Frame } from "@/lib/series";
 import { useShade } from "@/lib/theme";
@@ -24,9 +25,9 @@ export type TimeChartProps = {
   style: "line" | "area" | "stack" | "heat";
   mirrored: boolean;
   top: number | null;
-  hidden: ReadonlySet<string>;
+  hidden: ReadonlySet<SeriesId>;
   /** A line that is pointed at in the legend: the others step back. */
-  lit: string | null;
+  lit: SeriesId | null;
   since: number;
   to: number;
   height: number;
@@ -185,7 +186,7 @@ function make(
     width: Math.max(120, box.clientWidth),
     height,
     legend: { show: false },
-    padding: [8, 6, 0, 0],
+    padding: [8, 18, 0, 0],
     scales: {
       x: { time: true, auto: false },
       y: {
@@ -198,6 +199,7 @@ function make(
             now.since,
             now.to,
           );
+          if (lowest === 0 && highest === 0) return [0, now.top ?? 1];
           if (mirrored) {
             const reach = Math.max(-lowest, highest) || 1;
             return [

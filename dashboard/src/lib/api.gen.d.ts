@@ -4,6 +4,146 @@
  */
 
 export interface paths {
+    "/api/v1/agent/register": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Register
+         * @description Exchanges an enrolment key for a server and its own key.
+         */
+        post: operations["register_api_v1_agent_register_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/agent/heartbeat": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Heartbeat
+         * @description Notes a sign of life.
+         */
+        post: operations["heartbeat_api_v1_agent_heartbeat_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/agent/samples": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Samples
+         * @description Takes in a batch, exactly once; the answer comes after the commit.
+         */
+        post: operations["samples_api_v1_agent_samples_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/agent/catalogue": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Catalogue
+         * @description Keeps what the agent declares.
+         */
+        post: operations["catalogue_api_v1_agent_catalogue_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/auth/v1/token": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Token
+         * @description Access and refresh token for a password or for a refresh token.
+         */
+        post: operations["token_auth_v1_token_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/auth/v1/user": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * User
+         * @description The signed-in user, as long as the session lasts.
+         */
+        get: operations["user_auth_v1_user_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/auth/v1/logout": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Logout
+         * @description Ends this session, all sessions, or all others.
+         */
+        post: operations["logout_auth_v1_logout_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/status": {
         parameters: {
             query?: never;
@@ -11,26 +151,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description ok */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Status"];
-                    };
-                };
-            };
-        };
+        /**
+         * Status
+         * @description The hub's version, and whether it waits for its first owner. Anyone may ask.
+         */
+        get: operations["status_api_v1_status_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -48,30 +173,11 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json": components["schemas"]["SetupAsked"];
-                };
-            };
-            responses: {
-                /** @description ok */
-                201: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": Record<string, never>;
-                    };
-                };
-            };
-        };
+        /**
+         * Setup
+         * @description Makes the first owner, with the one-time link's token.
+         */
+        post: operations["setup_api_v1_setup_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -85,258 +191,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description ok */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Me"];
-                    };
-                };
-            };
-        };
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/servers": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description ok */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Servers"];
-                    };
-                };
-            };
-        };
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/servers/{server_id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    server_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description ok */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Server"];
-                    };
-                };
-            };
-        };
-        put?: never;
-        post?: never;
-        delete: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    server_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description ok */
-                204: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
-        options?: never;
-        head?: never;
-        patch: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    server_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json": components["schemas"]["Rename"];
-                };
-            };
-            responses: {
-                /** @description ok */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Server"];
-                    };
-                };
-            };
-        };
-        trace?: never;
-    };
-    "/api/v1/servers/{server_id}/catalogue": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    server_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description ok */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Catalogue"];
-                    };
-                };
-            };
-        };
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/servers/{server_id}/latest": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    server_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description ok */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Latest"];
-                    };
-                };
-            };
-        };
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/servers/{server_id}/range": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: {
-            parameters: {
-                query: {
-                    metric: string[];
-                    since: number;
-                    to: number;
-                    points?: number;
-                };
-                header?: never;
-                path: {
-                    server_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description ok */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Range"];
-                    };
-                };
-            };
-        };
+        /**
+         * Me
+         * @description The signed-in person and their organizations.
+         */
+        get: operations["me_api_v1_me_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -352,53 +211,17 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query: {
-                    organization_id: string;
-                };
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description ok */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["EnrolmentKey"][];
-                    };
-                };
-            };
-        };
+        /**
+         * Enrolment Keys
+         * @description Keys that still let servers join, newest first.
+         */
+        get: operations["enrolment_keys_api_v1_enrolment_keys_get"];
         put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json": components["schemas"]["EnrolmentKeyAsked"];
-                };
-            };
-            responses: {
-                /** @description ok */
-                201: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["EnrolmentKeyMade"];
-                    };
-                };
-            };
-        };
+        /**
+         * Add Enrolment Key
+         * @description A new key, shown this once, with the commands that use it.
+         */
+        post: operations["add_enrolment_key_api_v1_enrolment_keys_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -415,26 +238,139 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        delete: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    key_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description ok */
-                204: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
+        /**
+         * Delete Enrolment Key
+         * @description Revokes a key. Servers that joined with it stay.
+         */
+        delete: operations["delete_enrolment_key_api_v1_enrolment_keys__key_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/servers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
         };
+        /**
+         * Servers
+         * @description All servers of the person's organizations, by name.
+         */
+        get: operations["servers_api_v1_servers_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/servers/{server_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Server
+         * @description One server.
+         */
+        get: operations["server_api_v1_servers__server_id__get"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete
+         * @description Removes a server with its keys and samples. Its agent can no longer speak.
+         */
+        delete: operations["delete_api_v1_servers__server_id__delete"];
+        options?: never;
+        head?: never;
+        /**
+         * Rename
+         * @description Gives a server another name.
+         */
+        patch: operations["rename_api_v1_servers__server_id__patch"];
+        trace?: never;
+    };
+    "/api/v1/servers/{server_id}/catalogue": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Catalogue
+         * @description What the server's agent declares: monitors, metrics, charts, host facts.
+         */
+        get: operations["catalogue_api_v1_servers__server_id__catalogue_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/servers/{server_id}/latest": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Latest
+         * @description The newest sample of every series.
+         */
+        get: operations["latest_api_v1_servers__server_id__latest_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/servers/{server_id}/range": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Points
+         * @description Series of these metrics on one axis, coarsened to the points asked for: a point is the mean of its step.
+         */
+        get: operations["points_api_v1_servers__server_id__range_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/live": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Live
+         * @description Server-sent events: `hello`, then `server`, `samples` (of ``server`` only) and `gone` as they happen.
+         */
+        get: operations["live_api_v1_live_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -444,151 +380,560 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        Status: {
-            version: string;
-            needs_setup: boolean;
+        /**
+         * Catalogue
+         * @description Everything that a server's agent declares.
+         */
+        Catalogue: {
+            /** Fingerprint */
+            fingerprint: string;
+            /** Agent Version */
+            agent_version: string;
+            /**
+             * Host
+             * @default {}
+             */
+            host: {
+                [key: string]: string;
+            };
+            /** Monitors */
+            monitors: components["schemas"]["CatalogueMonitor"][];
         };
-        SetupAsked: {
-            token: string;
-            email: string;
-            password: string;
-            organization: string;
-        };
-        Organization: {
-            id: string;
-            name: string;
-            plan: string;
-            /** @enum {string} */
-            role: "owner" | "admin" | "member" | "viewer";
-        };
-        User: {
-            id: string;
-            email: string;
-        };
-        Me: {
-            user: components["schemas"]["User"];
-            organizations: components["schemas"]["Organization"][];
-        };
-        Headline: {
+        /**
+         * CatalogueChart
+         * @description How to draw metrics of one unit.
+         */
+        CatalogueChart: {
+            /** Title */
             title: string;
+            /** Metrics */
+            metrics: string[];
+            /**
+             * By
+             * @default []
+             */
+            by: string[];
+            /**
+             * Style
+             * @default line
+             * @enum {string}
+             */
+            style: "line" | "area" | "stack";
+            /**
+             * Mirror
+             * @default []
+             */
+            mirror: string[];
+            /** Top */
+            top?: number | null;
+        };
+        /**
+         * CatalogueHeadline
+         * @description A metric that stands for the server.
+         */
+        CatalogueHeadline: {
+            /** Title */
+            title: string;
+            /** Metric */
             metric: string;
+        };
+        /**
+         * CatalogueMetric
+         * @description One metric that a monitor declares. Units are UCUM.
+         */
+        CatalogueMetric: {
+            /** Name */
+            name: string;
+            /** Unit */
             unit: string;
-            /** @enum {string} */
+            /** Help */
+            help: string;
+            /**
+             * Good
+             * @default none
+             * @enum {string}
+             */
             good: "low" | "high" | "none";
+        };
+        /**
+         * CatalogueMonitor
+         * @description One monitor as the agent runs it.
+         */
+        CatalogueMonitor: {
+            /** Name */
+            name: string;
+            /** Title */
+            title: string;
+            /** Interval Seconds */
+            interval_seconds: number;
+            /** Metrics */
+            metrics: components["schemas"]["CatalogueMetric"][];
+            /**
+             * Charts
+             * @default []
+             */
+            charts: components["schemas"]["CatalogueChart"][];
+            /**
+             * Headlines
+             * @default []
+             */
+            headlines: components["schemas"]["CatalogueHeadline"][];
+        };
+        /**
+         * EnrolmentKey
+         * @description A key that lets servers join, without the key.
+         */
+        EnrolmentKey: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /** Name */
+            name: string;
+            /** Prefix */
+            prefix: string;
+            /** Created At */
+            created_at: number;
+            /** Last Used At */
+            last_used_at: number | null;
+        };
+        /**
+         * Headline
+         * @description A figure that stands for the server: the highest of its series.
+         */
+        Headline: {
+            /** Title */
+            title: string;
+            /** Metric */
+            metric: string;
+            /** Unit */
+            unit: string;
+            /**
+             * Good
+             * @enum {string}
+             */
+            good: "low" | "high" | "none";
+            /** Value */
             value: number | null;
+            /** Labels */
             labels: {
                 [key: string]: string;
             };
         };
-        Server: {
+        /**
+         * InstallStep
+         * @description One command for the new server's terminal.
+         */
+        InstallStep: {
+            /** Title */
+            title: string;
+            /** Command */
+            command: string;
+        };
+        /**
+         * IssuedKey
+         * @description The key, shown this once, and how to use it.
+         */
+        IssuedKey: {
+            /**
+             * Id
+             * Format: uuid
+             */
             id: string;
-            organization_id: string;
+            /** Name */
             name: string;
-            /** @enum {string} */
+            /** Prefix */
+            prefix: string;
+            /** Key */
+            key: string;
+            /** Install */
+            install: components["schemas"]["InstallStep"][];
+            /** Warning */
+            warning?: string | null;
+        };
+        /**
+         * Latest
+         * @description The newest sample of every series of a server.
+         */
+        Latest: {
+            /** Hub Time */
+            hub_time: number;
+            /** Series */
+            series: components["schemas"]["LatestSeries"][];
+        };
+        /**
+         * LatestSeries
+         * @description The newest sample of one series.
+         */
+        LatestSeries: {
+            /** Id */
+            id: number;
+            /** Metric */
+            metric: string;
+            /** Labels */
+            labels: {
+                [key: string]: string;
+            };
+            /** Time */
+            time: number;
+            /** Value */
+            value: number;
+        };
+        /**
+         * Me
+         * @description Who is signed in, and where they belong.
+         */
+        Me: {
+            user: components["schemas"]["User"];
+            /** Organizations */
+            organizations: components["schemas"]["Organization"][];
+        };
+        /**
+         * NewEnrolmentKey
+         * @description What to name a new key, and for whom it is.
+         */
+        NewEnrolmentKey: {
+            /**
+             * Organization Id
+             * Format: uuid
+             */
+            organization_id: string;
+            /** Name */
+            name: string;
+        };
+        /**
+         * Organization
+         * @description An organization and the person's role in it.
+         */
+        Organization: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /** Name */
+            name: string;
+            /**
+             * Plan
+             * @enum {string}
+             */
+            plan: "free" | "pro" | "enterprise";
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "owner" | "admin" | "member" | "viewer";
+        };
+        /**
+         * ProblemDetails
+         * @description Problem details, RFC 9457.
+         */
+        ProblemDetails: {
+            /** Type */
+            type: string;
+            /** Title */
+            title: string;
+            /** Status */
+            status: number;
+            /** Detail */
+            detail: string;
+            /**
+             * Request Id
+             * @default
+             */
+            request_id: string;
+            /** Limit */
+            limit?: number | null;
+            /**
+             * Shapes
+             * @default []
+             */
+            shapes: string[];
+        };
+        /**
+         * Range
+         * @description Series on one axis of times. ``step_seconds`` is null where points are the samples as they came.
+         */
+        Range: {
+            /** Since */
+            since: number;
+            /** To */
+            to: number;
+            /** Step Seconds */
+            step_seconds: number | null;
+            /** Times */
+            times: number[];
+            /** Series */
+            series: components["schemas"]["RangeSeries"][];
+        };
+        /**
+         * RangeSeries
+         * @description One series of a range; ``values`` are in the order of the range's times, null where there is no sample.
+         */
+        RangeSeries: {
+            /** Id */
+            id: number;
+            /** Metric */
+            metric: string;
+            /** Labels */
+            labels: {
+                [key: string]: string;
+            };
+            /** Values */
+            values: (number | null)[];
+        };
+        /**
+         * Rename
+         * @description A new name for a server.
+         */
+        Rename: {
+            /** Name */
+            name: string;
+        };
+        /**
+         * Server
+         * @description One monitored machine as a member sees it.
+         */
+        Server: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /**
+             * Organization Id
+             * Format: uuid
+             */
+            organization_id: string;
+            /** Name */
+            name: string;
+            /**
+             * State
+             * @enum {string}
+             */
             state: "new" | "up" | "late" | "down";
+            /** Registered At */
             registered_at: number;
+            /** Last Heartbeat At */
             last_heartbeat_at: number | null;
+            /** Last Sample At */
             last_sample_at: number | null;
+            /** Agent Version */
             agent_version: string;
+            /** Clock Skew Seconds */
             clock_skew_seconds: number | null;
+            /** Host */
             host: {
                 [key: string]: string;
             };
+            /** Headlines */
             headlines: components["schemas"]["Headline"][];
         };
+        /**
+         * Servers
+         * @description All servers of the person's organizations, and the hub's clock to judge their times by.
+         */
         Servers: {
+            /** Hub Time */
             hub_time: number;
+            /** Servers */
             servers: components["schemas"]["Server"][];
         };
-        Rename: {
-            name: string;
+        /**
+         * Setup
+         * @description The first owner's choice.
+         */
+        Setup: {
+            /** Token */
+            token: string;
+            /** Email */
+            email: string;
+            /** Password */
+            password: string;
+            /** Organization */
+            organization: string;
         };
-        Metric: {
-            name: string;
-            unit: string;
-            help: string;
-            /** @enum {string} */
-            good: "low" | "high" | "none";
+        /**
+         * Status
+         * @description What anyone may know about a hub.
+         */
+        Status: {
+            /** Version */
+            version: string;
+            /**
+             * Needs Setup
+             * @description No owner yet: open the set-up link that `twinwatch up` prints.
+             */
+            needs_setup: boolean;
         };
-        Chart: {
-            title: string;
-            metrics: string[];
-            by: string[];
-            /** @enum {string} */
-            style: "line" | "area" | "stack";
-            mirror: string[];
-            top: number | null;
+        /**
+         * User
+         * @description The signed-in person.
+         */
+        User: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /** Email */
+            email: string;
         };
-        HeadlineFacts: {
-            title: string;
+        /**
+         * Register
+         * @description Sent once, with the enrolment key as bearer. Sent again with the same ``install_id`` it names the same server.
+         */
+        AgentRegister: {
+            install_id: string;
+            server_name: string;
+            agent_version: string;
+        };
+        /**
+         * Registered
+         * @description ``server_key`` is shown this once; the hub keeps only its hash.
+         */
+        AgentRegistered: {
+            server_uuid: string;
+            server_key: string;
+            /** @default 0 */
+            sequence_mark: number;
+        };
+        /**
+         * Heartbeat
+         * @description Sent every 60 s and at start. ``timestamp`` is the agent's clock, ms UTC.
+         */
+        AgentHeartbeat: {
+            server_uuid: string;
+            timestamp: number;
+            agent_version: string;
+        };
+        /**
+         * HeartbeatAnswer
+         * @description The hub's clock, ms UTC, and the fingerprint of the catalogue it holds (empty: none).
+         */
+        AgentHeartbeatAnswer: {
+            received_at: number;
+            /** @default  */
+            catalogue: string;
+        };
+        /**
+         * Batch
+         * @description One push. ``sequence`` increases strictly per server; the hub counts each number once.
+         */
+        AgentBatch: {
+            sequence: number;
+            sent_at: number;
+            frames: components["schemas"]["AgentFrame"][];
+            /** @default [] */
+            shapes: components["schemas"]["AgentShape"][];
+        };
+        /**
+         * Frame
+         * @description Runs of one shape.
+         *
+         *         Shape: times int[n] ascending, ms UTC; columns k lists of n values, one per series of the shape.
+         */
+        AgentFrame: {
+            shape: string;
+            times: number[];
+            columns: (number | null)[][];
+        };
+        /**
+         * Shape
+         * @description The series that one kind of run yields, in the order of a frame's columns.
+         */
+        AgentShape: {
+            id: string;
+            monitor: string;
+            series: components["schemas"]["AgentSeriesKey"][];
+        };
+        /**
+         * SeriesKey
+         * @description One series of a server: metric name and labels.
+         */
+        AgentSeriesKey: {
             metric: string;
+            /** @default {} */
+            labels: {
+                [key: string]: string;
+            };
         };
-        MonitorFacts: {
+        /**
+         * BatchAccepted
+         * @description The batch is durable. ``sequence_mark`` is the highest number the hub has committed for this server.
+         */
+        AgentBatchAccepted: {
+            sequence_mark: number;
+            /** @default false */
+            duplicate: boolean;
+        };
+        /**
+         * Catalogue
+         * @description All that an agent declares: its monitors and the facts of its host (``os.type``, ``host.name``, …).
+         */
+        AgentCatalogue: {
+            agent_version: string;
+            monitors: components["schemas"]["AgentMonitorFacts"][];
+            /** @default {} */
+            host: {
+                [key: string]: string;
+            };
+        };
+        /**
+         * MonitorFacts
+         * @description One monitor as the agent runs it.
+         */
+        AgentMonitorFacts: {
             name: string;
             title: string;
             interval_seconds: number;
-            metrics: components["schemas"]["Metric"][];
-            charts: components["schemas"]["Chart"][];
-            headlines: components["schemas"]["HeadlineFacts"][];
+            metrics: components["schemas"]["AgentMetric"][];
+            /** @default [] */
+            charts: components["schemas"]["AgentChart"][];
+            /** @default [] */
+            headlines: components["schemas"]["AgentHeadline"][];
         };
-        Catalogue: {
-            fingerprint: string;
-            agent_version: string;
-            host: {
-                [key: string]: string;
-            };
-            monitors: components["schemas"]["MonitorFacts"][];
-        };
-        LatestSeries: {
-            id: string;
-            metric: string;
-            labels: {
-                [key: string]: string;
-            };
-            time: number;
-            value: number | null;
-        };
-        Latest: {
-            hub_time: number;
-            series: components["schemas"]["LatestSeries"][];
-        };
-        RangeSeries: {
-            id: string;
-            metric: string;
-            labels: {
-                [key: string]: string;
-            };
-            values: (number | null)[];
-        };
-        Range: {
-            since: number;
-            to: number;
-            step_seconds: number | null;
-            times: number[];
-            series: components["schemas"]["RangeSeries"][];
-        };
-        EnrolmentKey: {
-            id: string;
+        /**
+         * Metric
+         * @description One metric: the truth about its series, said once.
+         */
+        AgentMetric: {
             name: string;
-            prefix: string;
-            created_at: number;
-            last_used_at: number | null;
+            unit: string;
+            help: string;
+            /**
+             * @default none
+             * @enum {unknown}
+             */
+            good: "high" | "low" | "none";
         };
-        EnrolmentKeyAsked: {
-            organization_id: string;
-            name: string;
-        };
-        InstallStep: {
+        /**
+         * Chart
+         * @description How to draw one or more metrics of the same unit. Each series of each metric is a line.
+         */
+        AgentChart: {
             title: string;
-            command: string;
+            metrics: string[];
+            /** @default [] */
+            by: string[];
+            /**
+             * @default line
+             * @enum {unknown}
+             */
+            style: "area" | "line" | "stack";
+            /** @default [] */
+            mirror: string[];
+            /** @default null */
+            top: number | null;
         };
-        EnrolmentKeyMade: {
-            id: string;
-            name: string;
-            prefix: string;
-            key: string;
-            install: components["schemas"]["InstallStep"][];
-            warning: string | null;
+        /**
+         * Headline
+         * @description A figure that stands for the server in the overview. Of several series the highest is shown.
+         */
+        AgentHeadline: {
+            title: string;
+            metric: string;
         };
     };
     responses: never;
@@ -598,4 +943,671 @@ export interface components {
     pathItems: never;
 }
 export type $defs = Record<string, never>;
-export type operations = Record<string, never>;
+export interface operations {
+    register_api_v1_agent_register_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AgentRegister"];
+                "application/msgpack": components["schemas"]["AgentRegister"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgentRegistered"];
+                    "application/msgpack": components["schemas"]["AgentRegistered"];
+                };
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    heartbeat_api_v1_agent_heartbeat_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AgentHeartbeat"];
+                "application/msgpack": components["schemas"]["AgentHeartbeat"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgentHeartbeatAnswer"];
+                    "application/msgpack": components["schemas"]["AgentHeartbeatAnswer"];
+                };
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    samples_api_v1_agent_samples_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AgentBatch"];
+                "application/msgpack": components["schemas"]["AgentBatch"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgentBatchAccepted"];
+                    "application/msgpack": components["schemas"]["AgentBatchAccepted"];
+                };
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    catalogue_api_v1_agent_catalogue_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AgentCatalogue"];
+                "application/msgpack": components["schemas"]["AgentCatalogue"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    token_auth_v1_token_post: {
+        parameters: {
+            query: {
+                grant_type: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    user_auth_v1_user_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    logout_auth_v1_logout_post: {
+        parameters: {
+            query?: {
+                scope?: "global" | "local" | "others";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    status_api_v1_status_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Status"];
+                };
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    setup_api_v1_setup_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Setup"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: string;
+                    };
+                };
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    me_api_v1_me_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Me"];
+                };
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    enrolment_keys_api_v1_enrolment_keys_get: {
+        parameters: {
+            query: {
+                organization_id: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnrolmentKey"][];
+                };
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    add_enrolment_key_api_v1_enrolment_keys_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewEnrolmentKey"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IssuedKey"];
+                };
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    delete_enrolment_key_api_v1_enrolment_keys__key_id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                key_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    servers_api_v1_servers_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Servers"];
+                };
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    server_api_v1_servers__server_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                server_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Server"];
+                };
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    delete_api_v1_servers__server_id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                server_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    rename_api_v1_servers__server_id__patch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                server_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Rename"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Server"];
+                };
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    catalogue_api_v1_servers__server_id__catalogue_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                server_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Catalogue"];
+                };
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    latest_api_v1_servers__server_id__latest_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                server_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Latest"];
+                };
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    points_api_v1_servers__server_id__range_get: {
+        parameters: {
+            query: {
+                metric: string[];
+                /** @description ms UTC, inclusive */
+                since: number;
+                /** @description ms UTC, exclusive */
+                to: number;
+                /** @description how many points at most */
+                points?: number;
+            };
+            header?: never;
+            path: {
+                server_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Range"];
+                };
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    live_api_v1_live_get: {
+        parameters: {
+            query?: {
+                server?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+}

@@ -18,7 +18,8 @@ export type ChartFacts = MonitorFacts["charts"][number];
 export type Range = Schemas["Range"];
 export type Organization = Schemas["Organization"];
 export type EnrolmentKey = Schemas["EnrolmentKey"];
-export type EnrolmentKeyMade = Schemas["EnrolmentKeyMade"];
+export type EnrolmentKeyMade = Schemas["IssuedKey"];
+export type SeriesId = Schemas["RangeSeries"]["id"];
 export type Labels = Record<string, string>;
 
 const PROBLEM_PREFIX = "urn:twinwatch:problem:";

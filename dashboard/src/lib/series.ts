@@ -2,9 +2,9 @@
  * Columns of samples as charts draw them: one ascending column of times (ms UTC), one column of values per line,
  * null where there is no sample. A gap in the times is a gap in the picture.
  */
-import type { Labels } from "./api";
+import type { Labels, SeriesId } from "./api";
 
-export type Line = { id: string; metric: string; labels: Labels; values: (number | null)[] };
+export type Line = { id: SeriesId; metric: string; labels: Labels; values: (number | null)[] };
 export type Frame = {
   times: number[];
   lines: Line[] /** Width of a coarsened point; null: as sampled. */;
@@ -31,7 +31,7 @@ export function extend(frame: Frame, brought: readonly Columns[], metrics: Reado
   const last = frame.times.at(-1) ?? Number.NEGATIVE_INFINITY;
   const step = frame.stepMs;
   const known = new Map(frame.lines.map((line) => [line.id, line]));
-  const sums = new Map<number, Map<string, { sum: number; count: number }>>();
+  const sums = new Map<number, Map<SeriesId, { sum: number; count: number }>>();
   for (const columns of brought) {
     for (const line of columns.series) {
       if (!metrics.has(line.metric)) continue;
@@ -41,7 +41,7 @@ export function extend(frame: Frame, brought: readonly Columns[], metrics: Reado
         const point = step === null ? time : Math.floor(time / step) * step;
         if (point <= last) return;
         if (!known.has(line.id)) known.set(line.id, { ...line, values: [] });
-        const at = sums.get(point) ?? new Map<string, { sum: number; count: number }>();
+        const at = sums.get(point) ?? new Map<SeriesId, { sum: number; count: number }>();
         sums.set(point, at);
         const before = at.get(line.id);
         // As sampled, the same instant twice is the same sample.
@@ -139,6 +139,7 @@ export function lineNames(
     const said = keys.map((key) => line.labels[key]).filter((value): value is string => Boolean(value));
     const metric = tails.get(line.metric) ?? line.metric;
     if (said.length === 0) return metric;
+    if (said.length === 1 && !several && /^\d+$/.test(said[0] ?? "")) return `#${said[0]}`;
     return several ? `${said.join(" · ")} ${metric}` : said.join(" · ");
   });
 }

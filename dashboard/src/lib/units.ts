@@ -63,7 +63,8 @@ function scaleOf(unit: string, size: number): Scale {
   const word = annotation(base);
   const step = size < 9999.5 ? 0 : Math.min(DECIMAL.length - 1, Math.floor(Math.log10(size * 1.0005) / 3));
   const prefix = DECIMAL[step] ?? "";
-  if (word !== null) return { factor: 1000 ** step, unit: `${prefix}${rate ? ` ${word}s/s` : ""}` };
+  // The word itself stands in the heading (see unitTitle).
+  if (word !== null) return { factor: 1000 ** step, unit: `${prefix}${per}` };
   const name = NAMES[base] ?? base;
   return { factor: 1000 ** step, unit: `${prefix || name || per ? " " : ""}${prefix}${name}${per}` };
 }
@@ -96,8 +97,8 @@ export function axisLabels(unit: string, ticks: readonly number[]): string[] {
   while (decimals < 3 && Math.abs(step * 10 ** decimals - Math.round(step * 10 ** decimals)) > 1e-6)
     decimals += 1;
   const zero = unit === "1" ? "0%" : "0";
-  // Words stand in the chart's heading; an axis has room for the prefix only.
-  const suffix = annotation(unit.replace(/\/s$/, "")) === null ? scale.unit : scale.unit.replace(/ .*/, "");
+  // Words stand in the chart's heading; an axis needs the prefix only.
+  const suffix = annotation(unit.replace(/\/s$/, "")) === null ? scale.unit : scale.unit.replace("/s", "");
   return sizes.map((size) => (size === 0 ? zero : digits(size / scale.factor, decimals) + suffix));
 }
 

@@ -1,5 +1,5 @@
 /** The state of a page that belongs into its address: typed, with defaults that are not written out. */
-import { usePathname, useRouter, useSearchParams } from "next/navigation";
+import { usePathname, useSearchParams } from "next/navigation";
 import { useCallback, useMemo } from "react";
 
 export type Field<T> = { read: (raw: string | null) => T; write: (value: T) => string | null };
@@ -56,16 +56,16 @@ export function useUrlState<F extends Fields>(
 ): [StateOf<F>, (changes: Partial<StateOf<F>>, how?: "push" | "replace") => void] {
   const search = useSearchParams();
   const pathname = usePathname();
-  const router = useRouter();
   const state = useMemo(() => readState(fields, new URLSearchParams(search)), [fields, search]);
   const change = useCallback(
     (changes: Partial<StateOf<F>>, how: "push" | "replace" = "replace") => {
       const path = pathname.endsWith("/") ? pathname : `${pathname}/`;
-      router[how](path + writeState(fields, new URLSearchParams(window.location.search), changes), {
-        scroll: false,
-      });
+      const address = path + writeState(fields, new URLSearchParams(window.location.search), changes);
+      // The page stays the same one: no need to ask for it again, as the router would. Next follows the history.
+      if (how === "push") window.history.pushState(null, "", address);
+      else window.history.replaceState(null, "", address);
     },
-    [fields, pathname, router],
+    [fields, pathname],
   );
   return [state, change];
 }

@@ -5,7 +5,7 @@ import { useCallback, useMemo, useRef, useState } from "react";
 import { arrange, isEmpty } from "@/charts/arrange";
 import { Legend, type Pointer } from "@/charts/legend";
 import { TimeChart } from "@/charts/time-chart";
-import { type ChartFacts, type MonitorFacts, Problem, type Server } from "@/lib/api";
+import { type ChartFacts, type MonitorFacts, Problem, type SeriesId, type Server } from "@/lib/api";
 import { classes } from "@/lib/classes";
 import { hubNow } from "@/lib/clock";
 import { useRange, type Window } from "@/lib/data";
@@ -44,8 +44,8 @@ export function ChartCard({
   onZoom: (since: number, to: number) => void;
 }) {
   const [card, seen] = useSeen<HTMLDivElement>("400px");
-  const [hidden, setHidden] = useState<ReadonlySet<string>>(new Set());
-  const [lit, setLit] = useState<string | null>(null);
+  const [hidden, setHidden] = useState<ReadonlySet<SeriesId>>(new Set());
+  const [lit, setLit] = useState<SeriesId | null>(null);
   const [look, setLook] = useState<"lines" | "heat" | null>(null);
   const pointer = useRef<Pointer | null>(null);
   const onPoint = useCallback((row: number | null) => pointer.current?.listen(row), []);

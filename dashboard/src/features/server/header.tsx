@@ -1,13 +1,13 @@
 "use client";
 
 import {
+  Box,
   ChevronRight,
   Cpu,
   Ellipsis,
-  HardDriveDownload,
   MemoryStick,
   PencilLine,
-  Power,
+  ScanEye,
   Terminal,
   Timer,
   Trash2,
@@ -87,7 +87,7 @@ function Facts({ server }: { server: Server }) {
   const memory = Number(host["host.memory.bytes"]);
   if (memory > 0) add("memory", <MemoryStick aria-hidden />, say("By", memory), "Memory");
   const place = [host["host.virtualization"], host["container.runtime"]].filter(Boolean).join(" · ");
-  if (place) add("place", <HardDriveDownload aria-hidden />, place, "Runs in");
+  if (place) add("place", <Box aria-hidden />, place, "Runs in");
   const skew = server.clock_skew_seconds;
   if (skew !== null && skew !== undefined && Math.abs(skew) >= 2)
     add(
@@ -100,7 +100,7 @@ function Facts({ server }: { server: Server }) {
     );
   add(
     "agent",
-    <Power aria-hidden />,
+    <ScanEye aria-hidden />,
     `agent ${server.agent_version}`,
     `Registered ${date(server.registered_at)}`,
   );

@@ -30,7 +30,12 @@ export function HeadlineTiles({
     catalogue.monitors.find((monitor) => monitor.metrics.some((each) => each.name === metric))
       ?.interval_seconds ?? 15;
   return (
-    <div className="grid grid-cols-[repeat(auto-fit,minmax(min(100%,10rem),1fr))] gap-3 max-sm:grid-cols-2">
+    <div
+      className={classes(
+        "grid grid-cols-[repeat(auto-fit,minmax(min(100%,10rem),1fr))] gap-2 sm:gap-3",
+        server.headlines.length === 3 ? "max-sm:grid-cols-3" : "max-sm:grid-cols-2",
+      )}
+    >
       {server.headlines.map((headline) => (
         <Tile
           key={headline.title}
@@ -75,27 +80,27 @@ function Tile({
     : null;
   const which = Object.values(headline.labels)[0];
   return (
-    <Panel className="relative overflow-hidden">
+    <Panel className="min-w-0">
       <div
         data-headline={headline.title}
         data-value={headline.value ?? undefined}
-        className="flex h-full flex-col px-4 pt-3 pb-4"
+        className="flex h-full flex-col px-3 py-3 sm:px-4"
       >
         <div className="flex items-baseline justify-between gap-2">
           <h2 className="text-sm font-medium text-ink-2">{headline.title}</h2>
           {which && (
             <span
-              className="min-w-0 truncate font-mono text-2xs text-ink-3"
+              className="min-w-0 truncate font-mono text-2xs text-ink-3 max-sm:hidden"
               title={`The highest of all: ${which}`}
             >
               {which}
             </span>
           )}
         </div>
-        <div className="mt-1 flex items-end justify-between gap-4">
+        <div className="mt-1 flex items-end justify-between gap-x-4 gap-y-2 max-sm:flex-col max-sm:items-stretch">
           <span
             className={classes(
-              "text-2xl font-semibold tracking-tight",
+              "text-xl font-semibold tracking-tight sm:text-2xl",
               stale && "opacity-55",
               tone === "high" && "text-late",
               tone === "full" && "text-down",
@@ -104,7 +109,7 @@ function Tile({
             {number}
             <span className="text-base font-normal text-ink-3">{unit}</span>
           </span>
-          <span className={classes("h-9 max-w-44 min-w-0 flex-1", stale && "opacity-55")}>
+          <span className={classes("h-9 min-w-0 sm:max-w-48 sm:flex-1", stale && "opacity-55")}>
             {frame ? (
               <Sparkline
                 times={frame.times}
@@ -120,15 +125,10 @@ function Tile({
             )}
           </span>
         </div>
+        {isRatio && headline.value !== null && (
+          <Meter ratio={headline.value} good={headline.good} label={headline.title} className="mt-2.5" />
+        )}
       </div>
-      {isRatio && headline.value !== null && (
-        <Meter
-          ratio={headline.value}
-          good={headline.good}
-          label={headline.title}
-          className="absolute inset-x-0 bottom-0 rounded-none"
-        />
-      )}
     </Panel>
   );
 }

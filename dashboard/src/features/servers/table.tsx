@@ -24,11 +24,14 @@ export function ServerTable({
   titles,
   sort,
   onSort,
+  roomy,
 }: {
   servers: Server[];
   titles: string[];
   sort: string;
   onSort: (sort: string) => void;
+  /** A few servers may take more room each. */
+  roomy: boolean;
 }) {
   const columns = {
     "--columns": `minmax(13rem,1.5fr) repeat(${titles.length}, minmax(9.5rem,1fr)) 6.5rem`,
@@ -50,7 +53,7 @@ export function ServerTable({
         </div>
         <div role="rowgroup" className="divide-y divide-line">
           {servers.map((server) => (
-            <ServerRow key={server.id} server={server} titles={titles} />
+            <ServerRow key={server.id} server={server} titles={titles} roomy={roomy} />
           ))}
         </div>
       </div>
@@ -105,7 +108,7 @@ function SortHead({
   );
 }
 
-function ServerRow({ server, titles }: { server: Server; titles: string[] }) {
+function ServerRow({ server, titles, roomy }: { server: Server; titles: string[]; roomy: boolean }) {
   const [row, seen] = useSeen<HTMLDivElement>();
   const now = useNow(1000);
   const state = STATES[server.state];
@@ -118,7 +121,10 @@ function ServerRow({ server, titles }: { server: Server; titles: string[] }) {
       data-testid="server-row"
       data-server-id={server.id}
       data-state={server.state}
-      className="group relative grid grid-cols-1 gap-x-6 gap-y-3 px-4 py-3 transition-colors hover:bg-ink/[0.025] md:min-h-[72px] md:grid-cols-(--columns) md:items-center"
+      className={classes(
+        "relative grid grid-cols-1 gap-x-6 gap-y-3 px-4 py-3 transition-colors hover:bg-ink/[0.025] md:grid-cols-(--columns) md:items-center",
+        roomy ? "md:min-h-[112px]" : "md:min-h-[68px]",
+      )}
     >
       <div role="cell" className="flex min-w-0 items-center gap-3">
         <StateIcon state={server.state} className="size-[18px]" />
@@ -148,6 +154,7 @@ function ServerRow({ server, titles }: { server: Server; titles: string[] }) {
             server={server}
             headline={server.headlines.find((each) => each.title === title)}
             load={seen}
+            roomy={roomy}
           />
         ))}
       </div>
@@ -176,11 +183,13 @@ function HeadlineCell({
   server,
   headline,
   load,
+  roomy,
 }: {
   title: string;
   server: Server;
   headline: Headline | undefined;
   load: boolean;
+  roomy: boolean;
 }) {
   const metric = headline?.metric ?? "";
   const now = useNow(15_000);
@@ -197,7 +206,7 @@ function HeadlineCell({
   if (!headline || headline.value === null)
     return (
       <div role="cell" className="flex items-center gap-3 text-ink-3">
-        <span className="w-16 text-sm">
+        <span className={classes("text-sm", roomy ? "md:w-18" : "md:w-14")}>
           <span className="mb-0.5 block text-2xs md:hidden">{title}</span>–
         </span>
         <span className="hidden h-px flex-1 bg-line md:block" />
@@ -217,11 +226,12 @@ function HeadlineCell({
       title={which ? `${title}: highest of all, ${which}` : undefined}
       className="flex min-w-0 flex-col gap-1 md:flex-row md:items-center md:gap-3"
     >
-      <span className={classes("shrink-0 md:w-14", stale && "opacity-55")}>
+      <span className={classes("shrink-0", roomy ? "md:w-18" : "md:w-14", stale && "opacity-55")}>
         <span className="mb-0.5 block text-2xs text-ink-3 md:hidden">{title}</span>
         <span
           className={classes(
-            "text-[0.9375rem] font-medium tracking-tight",
+            "font-medium tracking-tight",
+            roomy ? "text-lg md:text-xl" : "text-lg md:text-base",
             tone === "high" && "text-late",
             tone === "full" && "text-down",
           )}
@@ -230,7 +240,13 @@ function HeadlineCell({
           <span className="text-xs font-normal text-ink-3">{unit}</span>
         </span>
       </span>
-      <span className={classes("h-7 min-w-0 flex-1 max-md:w-full", stale && "opacity-60")}>
+      <span
+        className={classes(
+          "min-w-0 flex-1 max-md:h-8 max-md:w-full max-md:flex-none",
+          roomy ? "md:h-14" : "md:h-8",
+          stale && "opacity-60",
+        )}
+      >
         {frame === null ? (
           range.error ? (
             <span className="text-2xs text-ink-3">no chart</span>

@@ -2,6 +2,7 @@
 
 import { Plus, SearchIcon, SearchX, ServerIcon } from "lucide-react";
 import Link from "next/link";
+import { useState } from "react";
 import type { Server, ServerState } from "@/lib/api";
 import { classes } from "@/lib/classes";
 import { useServers } from "@/lib/data";
@@ -50,8 +51,14 @@ export function ServersView() {
 
 function Servers({ servers }: { servers: Server[] }) {
   const [{ q, state, sort }, change] = useUrlState(serversFields);
+  // The address follows a moment after each key; what is typed must not wait for it.
+  const [words, setWords] = useState(q);
+  const write = (next: string) => {
+    setWords(next);
+    change({ q: next });
+  };
   const titles = titlesOf(servers);
-  const shown = sorted(matching(servers, q, state), sort);
+  const shown = sorted(matching(servers, words, state), sort);
   return (
     <div className="flex flex-col gap-4">
       <Totals servers={servers} chosen={state} choose={(next) => change({ state: next })} />
@@ -62,8 +69,8 @@ function Servers({ servers }: { servers: Server[] }) {
             aria-label="Filter servers"
             placeholder="Filter by name or system"
             className="w-full sm:w-72"
-            value={q}
-            onChange={(event) => change({ q: event.target.value })}
+            value={words}
+            onChange={(event) => write(event.target.value)}
           />
           <span aria-live="polite" className="hidden text-sm text-ink-3 sm:block">
             {shown.length === servers.length
@@ -77,11 +84,20 @@ function Servers({ servers }: { servers: Server[] }) {
           <EmptyFace
             icon={<SearchX aria-hidden />}
             title="No server matches"
-            action={<Button onClick={() => change({ q: "", state: "all" })}>Clear the filter</Button>}
+            action={
+              <Button
+                onClick={() => {
+                  setWords("");
+                  change({ q: "", state: "all" });
+                }}
+              >
+                Clear the filter
+              </Button>
+            }
           >
-            {q ? (
+            {words ? (
               <>
-                Nothing called “{q}”{state !== "all" && ` is ${STATES[state].word.toLowerCase()}`}.
+                Nothing called “{words}”{state !== "all" && ` is ${STATES[state].word.toLowerCase()}`}.
               </>
             ) : (
               state !== "all" && `No server is ${STATES[state].word.toLowerCase()} at the moment.`
@@ -89,7 +105,13 @@ function Servers({ servers }: { servers: Server[] }) {
           </EmptyFace>
         </Panel>
       ) : (
-        <ServerTable servers={shown} titles={titles} sort={sort} onSort={(next) => change({ sort: next })} />
+        <ServerTable
+          servers={shown}
+          titles={titles}
+          sort={sort}
+          onSort={(next) => change({ sort: next })}
+          roomy={servers.length <= 3}
+        />
       )}
     </div>
   );

@@ -159,7 +159,7 @@ export function duration(seconds: number): string {
 /** How long ago, in one part: `just now`, `12 s ago`, `3 min ago`, `2 d ago`. */
 export function ago(then: number | null | undefined, now: number): string {
   if (then === null || then === undefined) return "never";
-  const seconds = Math.max(0, Math.round((now - then) / 1000));
+  const seconds = Math.max(0, Math.floor((now - then) / 1000));
   if (seconds < 5) return "just now";
   if (seconds < 60) return `${seconds} s ago`;
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;

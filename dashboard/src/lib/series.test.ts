@@ -1,0 +1,151 @@
+import { describe, expect, test } from "vitest";
+import {
+  type Columns,
+  extend,
+  type Frame,
+  headlineColumn,
+  type Line,
+  lastOf,
+  lineNames,
+  since,
+  withGaps,
+} from "./series";
+
+const line = (
+  id: number,
+  values: (number | null)[],
+  metric = "m",
+  labels: Record<string, string> = {},
+): Line => ({
+  id,
+  metric,
+  labels,
+  values,
+});
+const frame = (times: number[], lines: Line[], stepMs: number | null = null): Frame => ({
+  times,
+  lines,
+  stepMs,
+});
+const brought = (times: number[], ...series: Line[]): Columns => ({ times, series });
+const M = new Set(["m"]);
+
+describe("extend", () => {
+  test("new samples follow the old ones", () => {
+    const after = extend(frame([0, 15], [line(1, [1, 2])]), [brought([30, 45], line(1, [3, 4]))], M);
+    expect(after.times).toEqual([0, 15, 30, 45]);
+    expect(after.lines[0]?.values).toEqual([1, 2, 3, 4]);
+  });
+
+  test("what is already there changes nothing", () => {
+    const before = frame([0, 15], [line(1, [1, 2])]);
+    expect(extend(before, [brought([0, 15], line(1, [9, 9]))], M)).toBe(before);
+  });
+
+  test("the same event twice is the same as once", () => {
+    const event = brought([30], line(1, [3]));
+    const after = extend(frame([0], [line(1, [1])]), [event, event], M);
+    expect(after.times).toEqual([0, 30]);
+    expect(after.lines[0]?.values).toEqual([1, 3]);
+  });
+
+  test("events in any order give ascending times", () => {
+    const after = extend(
+      frame([0], [line(1, [1])]),
+      [brought([45], line(1, [4])), brought([30], line(1, [3]))],
+      M,
+    );
+    expect(after.times).toEqual([0, 30, 45]);
+    expect(after.lines[0]?.values).toEqual([1, 3, 4]);
+  });
+
+  test("a series that was not there before begins where it begins", () => {
+    const after = extend(frame([0, 15], [line(1, [1, 2])]), [brought([30], line(1, [3]), line(2, [7]))], M);
+    expect(after.lines.map(({ values }) => values)).toEqual([
+      [1, 2, 3],
+      [null, null, 7],
+    ]);
+  });
+
+  test("metrics of other charts leave no rows", () => {
+    const after = extend(
+      frame([0], [line(1, [1])]),
+      [brought([15, 30], line(2, [5, 5], "other"), line(1, [null, 3]))],
+      M,
+    );
+    expect(after.times).toEqual([0, 30]);
+  });
+
+  test("in a coarsened frame the new ones become means of the same width", () => {
+    const before = frame([0, 60_000], [line(1, [1, 2])], 60_000);
+    const after = extend(before, [brought([75_000, 120_000, 135_000, 180_000], line(1, [99, 4, 6, 8]))], M);
+    expect(after.times).toEqual([0, 60_000, 120_000, 180_000]);
+    expect(after.lines[0]?.values).toEqual([1, 2, 5, 8]);
+  });
+
+  test("an empty frame takes all", () => {
+    expect(extend(frame([], []), [brought([15], line(1, [1]))], M).times).toEqual([15]);
+  });
+});
+
+describe("withGaps", () => {
+  test("a missed run is a gap, a late one is not", () => {
+    const after = withGaps(frame([0, 15, 45, 105], [line(1, [1, 2, 3, 4])]), 15);
+    expect(after.times).toEqual([0, 15, 45, 60, 105]);
+    expect(after.lines[0]?.values).toEqual([1, 2, 3, null, 4]);
+  });
+
+  test("a coarsened frame is judged by its own step", () => {
+    const before = frame([0, 60, 120], [line(1, [1, 2, 3])], 60);
+    expect(withGaps(before, 15)).toBe(before);
+  });
+
+  test("times stay ascending", () => {
+    const { times } = withGaps(frame([0, 1000, 1001, 5000], [line(1, [1, 1, 1, 1])]), 15);
+    expect(times).toEqual([...times].sort((a, b) => a - b));
+  });
+});
+
+test("one row before the edge stays, so that lines enter from it", () => {
+  const cut = since(frame([0, 10, 20, 30], [line(1, [1, 2, 3, 4])]), 15);
+  expect(cut.times).toEqual([10, 20, 30]);
+  expect(cut.lines[0]?.values).toEqual([2, 3, 4]);
+});
+
+describe("headlineColumn", () => {
+  const disks = frame(
+    [0, 15],
+    [line(1, [0.2, 0.9], "m", { mount: "/" }), line(2, [0.5, null], "m", { mount: "/srv" })],
+  );
+  test("follows the series that the headline names", () => {
+    expect(headlineColumn(disks, { mount: "/srv" })).toEqual([0.5, null]);
+  });
+  test("is the highest of all when it names none", () => {
+    expect(headlineColumn(disks, {})).toEqual([0.5, 0.9]);
+  });
+});
+
+test("the newest value is the last that is there", () => {
+  expect(lastOf([1, 2, null, null])).toBe(2);
+  expect(lastOf([null])).toBeNull();
+});
+
+describe("lineNames", () => {
+  test("labels that the chart asks for name a line", () => {
+    const lines = [line(1, [], "m", { device: "sda", direction: "read" })];
+    expect(lineNames(lines, ["device", "direction"], ["m"])).toEqual(["sda · read"]);
+  });
+  test("several metrics are told apart by what they do not share", () => {
+    const metrics = ["system.cpu.load_average.1m", "system.cpu.load_average.15m"];
+    const lines = metrics.map((metric, id) => line(id, [], metric));
+    expect(lineNames(lines, [], metrics)).toEqual(["1m", "15m"]);
+  });
+  test("a bare number is marked as one of many", () => {
+    expect(
+      lineNames([line(1, [], "m", { "cpu.logical_number": "7" })], ["cpu.logical_number"], ["m"]),
+    ).toEqual(["#7"]);
+  });
+  test("without labels the metric's own name does", () => {
+    expect(lineNames([line(1, [], "system.cpu.busy")], [], ["system.cpu.busy"])).toEqual(["busy"]);
+  });
+});

@@ -13,7 +13,7 @@ PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet
 # The install of this folder itself; its build backend is locked too, so nothing is fetched besides.
 EDITABLE := $(PIP) --no-deps --no-build-isolation --editable .
 EXPORT := src/twinwatch/hub/dashboard
-SOURCES := dashboard/src dashboard/public dashboard/package-lock.json dashboard/next.config.ts dashboard/postcss.config.mjs
+SOURCES := $(wildcard dashboard/src dashboard/public dashboard/*.json dashboard/*.ts dashboard/*.mjs)
 TESTS := house unit contract service story e2e
 # Debian's names of what some tests drive: a browser, other PostgreSQL versions, several hosts on one.
 DEBIAN := chromium postgresql iproute2

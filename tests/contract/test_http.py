@@ -1,0 +1,219 @@
+"""What an ``Http`` door promises, held to the real one over real sockets and to the fake one in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from twinwatch.testing.fakes import AsgiHttp, Message
+from twinwatch.world.http import AiohttpHttp, Answer, Http, Unreachable
+
+
+class RawServer:
+    """A server that answers each request with the bytes it is told to, or hangs up, or hangs."""
+
+    def __init__(self) -> None:
+        self.answer: bytes | None = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+        self.hang = False
+        self.requests: list[bytes] = []
+        self.asked = asyncio.Event()
+        self.connections = 0
+        self.url = ""
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        try:
+            while head := await self._head(reader):
+                length = next(
+                    (
+                        int(line.split(b":")[1])
+                        for line in head.split(b"\r\n")
+                        if b"ontent-" in line and b"ength:" in line
+                    ),
+                    0,
+                )
+                self.requests.append(head + await reader.readexactly(length))
+                self.asked.set()
+                if self.hang:
+                    await asyncio.sleep(60)
+                if self.answer is None:
+                    return
+                writer.write(self.answer)
+                await writer.drain()
+                if b"content-length: 99" in self.answer:
+                    return
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+    async def _head(self, reader: asyncio.StreamReader) -> bytes:
+        try:
+            return await reader.readuntil(b"\r\n\r\n")
+        except asyncio.IncompleteReadError:
+            return b""
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[RawServer]:
+    raw = RawServer()
+    listening = await asyncio.start_server(raw, "127.0.0.1", 0)
+    raw_port = listening.sockets[0].getsockname()[1]
+    raw.url = f"http://127.0.0.1:{raw_port}/x"
+    yield raw
+    listening.close()
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[AiohttpHttp]:
+    door = AiohttpHttp(answer_bytes=1_000)
+    yield door
+    await door.close()
+
+
+async def test_an_answer_comes_whole_with_lower_case_headers(server: RawServer, http: AiohttpHttp) -> None:
+    server.answer = b"HTTP/1.1 503 Away\r\nRetry-After: 7\r\nContent-Length: 3\r\n\r\nbad"
+    answer = await http.request("POST", server.url, headers={"X-Y": "z"}, body=b"hello", timeout_seconds=5)
+    assert (answer.status, answer.body, answer.headers["retry-after"]) == (503, b"bad", "7")
+    assert server.requests[0].startswith(b"POST /x HTTP/1.1\r\n")
+    assert b"X-Y: z" in server.requests[0]
+    assert server.requests[0].endswith(b"hello")
+
+
+async def test_a_connection_is_used_again(server: RawServer, http: AiohttpHttp) -> None:
+    for _ in range(3):
+        await http.request("POST", server.url, body=b"x", timeout_seconds=5)
+    assert server.connections == 1
+
+
+async def test_a_redirect_comes_back_as_it_is(server: RawServer, http: AiohttpHttp) -> None:
+    server.answer = b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n"
+    answer = await http.request("GET", server.url, timeout_seconds=5)
+    assert (answer.status, answer.headers["location"]) == (302, "http://127.0.0.1:1/")
+
+
+async def test_a_hang_ends_at_the_deadline(server: RawServer, http: AiohttpHttp) -> None:
+    server.hang = True
+    with pytest.raises(Unreachable, match=r"no answer within 0\.2 s"):
+        await http.request("GET", server.url, timeout_seconds=0.2)
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (None, "closed before the answer"),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\nhalf", "cut within the answer"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", "Bad"),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 2000\r\n\r\n" + b"x" * 2_000, "longer than 1000 bytes"),
+        (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n7d0\r\n" + b"x" * 2_000, "longer than 1000 bytes"),
+    ],
+)
+async def test_no_complete_answer_is_unreachable(
+    server: RawServer, http: AiohttpHttp, answer: bytes | None, why: str
+) -> None:
+    server.answer = answer
+    with pytest.raises(Unreachable, match=why) as caught:
+        await http.request("GET", server.url, headers={"authorization": "Bearer tws_secret"}, timeout_seconds=5)
+    assert "tws_secret" not in str(caught.value)
+
+
+async def babble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"220 mail.example ESMTP\r\n")
+    await writer.drain()
+    writer.close()
+
+
+async def test_reasons_are_short_and_plain(http: AiohttpHttp) -> None:
+    babbling = await asyncio.start_server(babble, "127.0.0.1", 0)
+    babbling_port = babbling.sockets[0].getsockname()[1]
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    for url, why in (
+        (f"http://127.0.0.1:{port}/", "^connection refused$"),
+        ("http://name.invalid/", "^the name 'name.invalid' does not resolve$"),
+        (f"https://127.0.0.1:{babbling_port}/", "^TLS: "),
+        ("http://", "not a lawful URL"),
+    ):
+        with pytest.raises(Unreachable, match=why):
+            await http.request("GET", url, timeout_seconds=10)
+    babbling.close()
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl to make a certificate")
+async def test_certificates_and_names_are_verified(tmp_path: Path, http: AiohttpHttp) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    make = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -subj /CN=localhost"
+    made = await asyncio.create_subprocess_exec(
+        *make.split(),
+        "-addext",
+        "subjectAltName=DNS:localhost",
+        "-keyout",
+        str(key),
+        "-out",
+        str(certificate),
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    assert await made.wait() == 0
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+    server = await asyncio.start_server(RawServer(), "127.0.0.1", 0, ssl=context)
+    port = server.sockets[0].getsockname()[1]
+    with pytest.raises(Unreachable, match=r"^TLS: .*self.signed"):
+        await http.request("GET", f"https://localhost:{port}/", timeout_seconds=5)
+    trusting = AiohttpHttp(ca_file=certificate)
+    assert (await trusting.request("GET", f"https://localhost:{port}/", timeout_seconds=5)).body == b"ok"
+    with pytest.raises(Unreachable, match=r"^TLS: .*127.0.0.1"):
+        await trusting.request("GET", f"https://127.0.0.1:{port}/", timeout_seconds=5)
+    await trusting.close()
+    server.close()
+
+
+async def test_cancelling_a_request_is_not_swallowed(server: RawServer, http: AiohttpHttp) -> None:
+    server.hang = True
+    asking = asyncio.create_task(http.request("GET", server.url, timeout_seconds=60))
+    await server.asked.wait()
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+
+
+async def echo(
+    scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
+) -> None:
+    body = (await receive())["body"]
+    headers = dict(scope["headers"])
+    fields = [(b"X-Path", scope["path"].encode()), (b"x-asked", headers.get(b"x-ask", b""))]
+    await send({"type": "http.response.start", "status": 201, "headers": fields})
+    await send({"type": "http.response.body", "body": body[:1], "more_body": True})
+    await send({"type": "http.response.body", "body": body[1:]})
+
+
+async def test_the_fake_door_calls_the_application() -> None:
+    http: Http = AsgiHttp(echo)
+    answer = await http.request("POST", "http://hub/a/b?c=d", headers={"X-Ask": "1"}, body=b"hello", timeout_seconds=1)
+    assert answer == Answer(201, b"hello", {"x-path": "/a/b", "x-asked": "1"})
+
+
+async def test_the_fake_door_fails_as_it_is_told_to() -> None:
+    http = AsgiHttp(echo)
+    http.cut()
+    with pytest.raises(Unreachable, match="network"):
+        await http.request("GET", "http://hub/", timeout_seconds=1)
+    http.mend()
+    http.lose_answers(1)
+    with pytest.raises(Unreachable, match="closed"):
+        await http.request("GET", "http://hub/", timeout_seconds=1)
+    http.refuse(503, headers={"retry-after": "1"}, route="/x")
+    assert (await http.request("GET", "http://hub/y", timeout_seconds=1)).status == 201
+    assert (await http.request("GET", "http://hub/x", timeout_seconds=1)).status == 503
+    http.delay_seconds = 5
+    with pytest.raises(Unreachable, match="within"):
+        await http.request("GET", "http://hub/", timeout_seconds=0.01)
+    assert [exchange.status for exchange in http.exchanges] == [0, 0, 201, 503, 0]

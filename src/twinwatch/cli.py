@@ -20,7 +20,7 @@ NEEDS_HUB = "this needs the hub, which is not installed: pip install 'twinwatch[
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs a command; returns the exit code: 0 done, 1 failed, 2 called or set up wrongly."""
-    args = _parser().parse_args(arguments)
+    args = make_parser().parse_args(arguments)
     try:
         code: int = args.run(args)
     except KeyboardInterrupt:
@@ -33,7 +33,8 @@ def entry() -> None:
     sys.exit(main())
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """Every command and argument; docs/reference is written from it."""
     from twinwatch.agent.config import add_arguments
 
     parser = argparse.ArgumentParser("twinwatch", description="Two watchers for every server.")
@@ -74,7 +75,12 @@ def _hub_arguments(parser: argparse.ArgumentParser) -> None:
         help="your own PostgreSQL 15 to 18 instead of the embedded one; better in TWINWATCH_DATABASE_URL, "
         "since other users can list arguments",
     )
-    parser.add_argument("--public-url", metavar="URL", default=env.get("TWINWATCH_PUBLIC_URL", ""))
+    parser.add_argument(
+        "--public-url",
+        metavar="URL",
+        default=env.get("TWINWATCH_PUBLIC_URL", ""),
+        help="where people and agents reach the hub, such as https://hub.example.org; default: as they asked for it",
+    )
 
 
 def _data_dir(args: argparse.Namespace) -> Path:

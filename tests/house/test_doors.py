@@ -94,6 +94,6 @@ def _defined_names() -> Iterator[tuple[Path, str]]:
 def _column_names() -> Iterator[tuple[Path, str]]:
     for path in tracked():
         if path.parts[0] == "supabase" and path.suffix == ".sql":
-            for name in re.findall(r"^\s+(\w+) (?:text|uuid|bigint|integer|timestamptz|bytea|jsonb|boolean)\b",
+            for name in re.findall(r"^\s+(\w+) (?:text|uuid|bigint|integer|timestamptz|bytea|jsonb|boolean)\b(?!.*;$)",
                                    (ROOT / path).read_text(), re.MULTILINE):  # fmt: skip
                 yield path, name

@@ -1,0 +1,117 @@
+"""Writes ``docs/reference`` from the code: commands, metrics and the API. ``--check`` only compares.
+
+Invariant: the same code gives the same bytes, whatever the machine, the environment and the Python version.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+REFERENCE = Path(__file__).parent / "reference"
+BEGINNING = "Generated from the code by `make docs`; do not edit.\n\n"
+GOOD = {"low": "low is good", "high": "high is good", "none": ""}
+
+
+def main() -> int:
+    """Writes the pages; with ``--check`` returns 1 if any differs from what is there."""
+    checking = "--check" in sys.argv[1:]
+    for name in [name for name in os.environ if name.startswith("TWINWATCH_")]:
+        del os.environ[name]  # they are shown as defaults otherwise
+    pages = {"commands.md": commands(), "metrics.md": metrics(), "openapi.json": openapi()}
+    old = [name for name, text in pages.items() if _read(REFERENCE / name) != text]
+    if checking and old:
+        sys.stderr.write(f"not current in docs/reference: {', '.join(old)}; run `make docs`\n")
+        return 1
+    REFERENCE.mkdir(exist_ok=True)
+    for name in old:
+        (REFERENCE / name).write_text(pages[name], encoding="utf-8")
+    return 0
+
+
+def commands() -> str:
+    """Every command with its arguments."""
+    from twinwatch.cli import make_parser
+
+    sections = [
+        f"# Commands\n\n{BEGINNING}Settings from the environment are in [install.md](../install.md#settings).\n"
+    ]
+    for parser, description in _leaves(make_parser(), ""):
+        rows = [
+            f"| `{', '.join(action.option_strings)}{_value(action)}` | {_help(action)} |"
+            for action in parser._actions
+            if action.option_strings and action.dest != "help"
+        ]
+        table = "\n".join(["| argument | |", "|---|---|", *rows]) if rows else "No arguments."
+        sections.append(f"## {parser.prog}\n\n{description[:1].upper()}{description[1:]}.\n\n{table}\n")
+    return "\n".join(sections)
+
+
+def metrics() -> str:
+    """Every monitor and what it measures."""
+    from twinwatch.monitors.discover import discover
+
+    sections = [
+        f"# Metrics\n\n{BEGINNING}Names follow the OpenTelemetry semantic conventions; units are UCUM: `1` is a ratio "
+        "of 0 to 1, `By` bytes, `s` seconds.\n"
+    ]
+    for name, monitor in sorted(discover(()).monitors.items()):
+        sections.append(
+            f"## {monitor.title} (`{name}`)\n\nRead every {monitor.interval_seconds:g} s, "
+            f"for at most {monitor.deadline_seconds:g} s.\n"
+        )
+        rows = [
+            f"| `{metric.name}` | `{metric.unit}` | {_cell(metric.help)} | {GOOD[metric.good]} |"
+            for metric in monitor.metrics
+        ]
+        sections.append("\n".join(["| metric | unit | | |", "|---|---|---|---|", *rows]) + "\n")
+        drawn = [
+            f"| {_cell(chart.title)} | {', '.join(f'`{metric}`' for metric in chart.metrics)} | "
+            f"{', '.join(f'`{label}`' for label in chart.by)} |"
+            for chart in monitor.charts
+        ]
+        sections.append("\n".join(["| chart | metrics | a line for each |", "|---|---|---|", *drawn]) + "\n")
+    return "\n".join(sections)
+
+
+def openapi() -> str:
+    """The hub's OpenAPI document, as `twinwatch hub openapi` prints it."""
+    from twinwatch.hub.main import application
+
+    return json.dumps(application(None).openapi(), indent=2) + "\n"
+
+
+def _leaves(parser: argparse.ArgumentParser, description: str) -> Iterator[tuple[argparse.ArgumentParser, str]]:
+    groups = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    if not groups:
+        yield parser, description
+    for group in groups:
+        helps = {choice.dest: choice.help or "" for choice in group._choices_actions}
+        for name, below in group.choices.items():
+            yield from _leaves(below, helps.get(name, ""))
+
+
+def _value(action: argparse.Action) -> str:
+    if action.nargs == 0:
+        return ""
+    return f" {action.metavar or action.dest.upper()}"
+
+
+def _help(action: argparse.Action) -> str:
+    return _cell((action.help or "").replace("%(default)s", str(action.default)))
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

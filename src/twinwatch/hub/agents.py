@@ -11,11 +11,12 @@ from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
+import psycopg
 
 from twinwatch.hub.db import Database
 from twinwatch.hub.keys import digest_of, new_key
 from twinwatch.hub.lawful import check_catalogue, check_text
-from twinwatch.hub.refusals import forbidden, invalid, unauthorized
+from twinwatch.hub.refusals import DELETED, forbidden, invalid, unauthorized
 from twinwatch.hub.statements import Statements
 from twinwatch.hub.stores.log import instant
 from twinwatch.protocol.heartbeat import Heartbeat, HeartbeatAnswer
@@ -126,14 +127,18 @@ class Agents:
             "version": beat.agent_version,
         }
         async with self._database.as_worker() as connection:
-            row = await (await connection.execute(SQL["heartbeat"], seen)).fetchone()
+            cursor = await connection.execute(SQL["heartbeat"], seen)
+        row = await cursor.fetchone()
         if row is None:
             self.forget(speaker.server_id)
-            raise unauthorized("This server was deleted from its organization.")
+            raise unauthorized(DELETED)
         return HeartbeatAnswer(received_at=now, catalogue=row["fingerprint"] or "")
 
     async def declare(self, speaker: Speaker, catalogue: Catalogue) -> None:
-        """Keeps what the agent declares, in place of what it declared before."""
+        """Keeps what the agent declares, in place of what it declared before.
+
+        Raises: Refused 422 beyond a bound; Refused 401 if the server is gone.
+        """
         check_catalogue(catalogue)
         kept = {
             "organization": speaker.organization_id,
@@ -142,8 +147,12 @@ class Agents:
             "body": msgspec.json.encode(msgspec.to_builtins(catalogue)).decode(),
             "now": instant(self._clock.now()),
         }
-        async with self._database.as_worker() as connection:
-            await connection.execute(SQL["store_catalogue"], kept)
+        try:
+            async with self._database.as_worker() as connection:
+                await connection.execute(SQL["store_catalogue"], kept)
+        except psycopg.errors.ForeignKeyViolation:
+            self.forget(speaker.server_id)
+            raise unauthorized(DELETED) from None
 
 
 def _uuid(name: str, text: str) -> UUID:

@@ -18,7 +18,7 @@ import psycopg
 
 from twinwatch.hub.db import DatabaseAway
 from twinwatch.hub.lawful import check_batch, check_columns
-from twinwatch.hub.refusals import too_many, unauthorized, unavailable
+from twinwatch.hub.refusals import DELETED, too_many, unauthorized, unavailable
 from twinwatch.hub.shapes import Shapes
 from twinwatch.hub.stores import Arrival, SampleStore, Verdict
 from twinwatch.protocol.samples import Batch, BatchAccepted, Frame
@@ -90,7 +90,7 @@ class Ingest:
             raise too_many("The hub is taking in samples as fast as it can; send this batch again.", 5) from None
         verdict = await waiting.verdict
         if verdict.mark is None:
-            raise unauthorized("This server was deleted from its organization.")
+            raise unauthorized(DELETED)
         return BatchAccepted(sequence_mark=verdict.mark, duplicate=not verdict.fresh)
 
     async def run(self) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
+from math import inf, isfinite
+from unicodedata import category
 
 from twinwatch.hub.refusals import Refused, invalid, over_limit
 from twinwatch.protocol import limits
@@ -95,7 +97,7 @@ def check_labels(metric: str, labels: Mapping[str, str]) -> None:
 
 
 def check_catalogue(catalogue: Catalogue) -> None:
-    """Sizes and texts of a catalogue, and that what it draws is what it declares."""
+    """Sizes, texts and numbers of a catalogue."""
     if len(catalogue.monitors) > CATALOGUE_MONITORS:
         raise over_limit(f"{len(catalogue.monitors)} monitors", CATALOGUE_MONITORS)
     if sum(len(monitor.metrics) for monitor in catalogue.monitors) > CATALOGUE_METRICS:
@@ -104,6 +106,13 @@ def check_catalogue(catalogue: Catalogue) -> None:
         raise over_limit(f"{len(catalogue.host)} host facts", HOST_FACTS)
     for text in _texts(catalogue):
         check_text("catalogue", text, 1_000, empty=True)
+    for monitor in catalogue.monitors:
+        # JSON, in which a catalogue is kept, has no word for what is not finite.
+        if not 0 < monitor.interval_seconds < inf:
+            raise invalid(f"monitor {monitor.name}: an interval of {monitor.interval_seconds} s")
+        for chart in monitor.charts:
+            if chart.top is not None and not isfinite(chart.top):
+                raise invalid(f"chart {chart.title}: an axis that ends at {chart.top}")
 
 
 def _texts(catalogue: Catalogue) -> Iterable[str]:
@@ -128,5 +137,5 @@ def check_text(what: str, text: str, most: int, *, empty: bool = False) -> None:
     if len(text) > most:
         raise over_limit(f"{what}: {len(text)} characters, at most {most}", most)
     # isprintable() is false for controls, surrogates and unassigned code points, and for spaces other than " ".
-    if not text.isprintable() and any(ord(letter) < 32 or 0xD800 <= ord(letter) < 0xE000 for letter in text):
+    if not text.isprintable() and any(category(letter) in ("Cc", "Cs") for letter in text):
         raise invalid(f"{what}: control characters are not allowed in {text[:40]!r}")

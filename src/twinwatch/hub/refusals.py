@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from twinwatch.protocol.problem import PROBLEM_PREFIX, Problem
 
+DELETED = "This server was deleted from its organization."
+
 
 class Refused(Exception):
     """A request that cannot be granted. ``slug`` is for programs, ``detail`` says what to do about it."""

@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from twinwatch.hub.db import Database
-from twinwatch.hub.refusals import Refused, over_limit
+from twinwatch.hub.refusals import DELETED, Refused, over_limit, unauthorized
 from twinwatch.hub.statements import Statements
 from twinwatch.protocol import limits
 from twinwatch.protocol.samples import SeriesKey, Shape
@@ -34,7 +34,7 @@ class Shapes:
         """Series numbers of each wanted shape, learning those that the batch brings along.
 
         Raises: Refused 409 ``unknown-shapes`` with the ids that neither side has told; Refused 422 ``limit`` when
-        the server would pass ``limits.SERIES_PER_SERVER``.
+        the server would pass ``limits.SERIES_PER_SERVER``; Refused 401 if the server is gone.
         """
         known = await self._remembered(server_id)
         new = [shape for shape in told if shape.id not in known]
@@ -66,7 +66,8 @@ class Shapes:
         who = {"organization": organization_id, "server": server_id}
         async with self._database.as_worker() as connection:
             # One learner per server at a time: the count below is then the truth.
-            await connection.execute(SQL["lock_server"], who)
+            if await (await connection.execute(SQL["lock_server"], who)).fetchone() is None:
+                raise unauthorized(DELETED)
             await connection.execute(
                 SQL["add_series"],
                 {

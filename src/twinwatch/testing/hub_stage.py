@@ -344,15 +344,19 @@ class HubStage:
         )
         self._numbers = count(1)
         self._hub: Hub | None = None
+        self._owner: psycopg.AsyncConnection | None = None
         self.serving_url = ""
 
     async def __aenter__(self) -> HubStage:
         self.serving_url = await migrate(self.owner_url, SECRET)
+        self._owner = await psycopg.AsyncConnection.connect(self.owner_url, autocommit=True)
         await self.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
+        if self._owner is not None:
+            await self._owner.close()
 
     async def start(self) -> None:
         """Starts the hub, or a new one on the same database if it was stopped."""
@@ -387,9 +391,10 @@ class HubStage:
 
     async def execute(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         """A statement as the superuser; its rows, if it has any."""
-        async with await psycopg.AsyncConnection.connect(self.owner_url, autocommit=True) as connection:
-            cursor = await connection.execute(statement.encode(), values or None)
-            return [] if cursor.description is None else await cursor.fetchall()
+        if self._owner is None or self._owner.broken:
+            self._owner = await psycopg.AsyncConnection.connect(self.owner_url, autocommit=True)
+        cursor = await self._owner.execute(statement.encode(), values or None)
+        return [] if cursor.description is None else await cursor.fetchall()
 
     async def organization(self, name: str = "Acme", plan: str = "free") -> UUID:
         """A new organization."""

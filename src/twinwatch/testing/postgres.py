@@ -23,19 +23,21 @@ from psycopg.conninfo import make_conninfo
 
 from twinwatch.hub.embedded import SYSTEM_USER, EmbeddedPostgres, die_with_parent
 from twinwatch.hub.migrations import migrate
+from twinwatch.testing.fakes import EPOCH
 from twinwatch.world.secret import Secret
 
 SECRET = Secret("5ec2e7" * 8)
 """Of every hub of a test session: the password of the hub's role follows from it, and a server has that role once."""
 
 TEMPLATE = "twinwatch_template"
+ROOM_BYTES = 2 << 30
 
 
 class Cluster:
     """One embedded server in a temporary folder. ``with Cluster() as cluster: url = cluster.database()``."""
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="twinwatch-test-"))
+        self.folder = temporary_folder()
         self._server = EmbeddedPostgres(self.folder, fsync=False)
         self._names = count(1)
         self.url = ""
@@ -53,7 +55,11 @@ class Cluster:
     def start(self) -> str:
         """Starts the server and makes the template; returns the superuser's connection string. Not inside a loop."""
         self.url = self._server.start()
-        asyncio.run(migrate(self._create(TEMPLATE, "template1"), SECRET))
+        template = self._create(TEMPLATE, "template1")
+        asyncio.run(migrate(template, SECRET))
+        with psycopg.connect(template, autocommit=True) as connection:
+            # The partitions that a hub would make at its start, so that not every one of them has to.
+            connection.execute("select samples.make_partitions(to_timestamp(%s), 60)", (EPOCH // 1000 - 3600,))
         return self.url
 
     def stop(self) -> None:
@@ -93,7 +99,7 @@ class TcpPostgres:
 
     def __init__(self, binaries: Path) -> None:
         self._binaries = binaries
-        self._folder = Path(tempfile.mkdtemp(prefix="twinwatch-tcp-"))
+        self._folder = temporary_folder()
         self._process: subprocess.Popen[bytes] | None = None
         self.url = ""
 
@@ -158,6 +164,16 @@ class TcpPostgres:
                 if self._process.poll() is not None or time.monotonic() > deadline:
                     raise AssertionError((self._folder / "log").read_text(errors="replace")[-2000:]) from None
                 time.sleep(0.05)
+
+
+def temporary_folder() -> Path:
+    """A new folder, in memory where there is room: making a database is ten times as fast there."""
+    memory = Path("/dev/shm")  # noqa: S108
+    if memory.is_dir() and os.access(memory, os.W_OK):
+        space = os.statvfs(memory)
+        if space.f_bavail * space.f_frsize > ROOM_BYTES and not space.f_flag & os.ST_NOEXEC:
+            return Path(tempfile.mkdtemp(prefix="twinwatch-test-", dir=memory))
+    return Path(tempfile.mkdtemp(prefix="twinwatch-test-"))
 
 
 def free_port() -> int:

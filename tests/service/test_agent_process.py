@@ -153,7 +153,7 @@ async def test_a_signal_brings_the_last_ticks_and_ends_it_with_0(
 
 
 async def test_kill_9_again_and_again_loses_nothing_and_repeats_nothing(tmp_path: Path, hub: Hub) -> None:
-    for _ in range(5):
+    for _ in range(3):
         process = await agent(tmp_path, hub.url)
         wanted = 2 + (len(hub.fake.server.batches) if hub.fake.servers else 0)
         await until(partial(has_batches, hub, wanted))

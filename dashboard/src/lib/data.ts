@@ -87,6 +87,18 @@ export function useCatalogue(id: string) {
   });
 }
 
+/** The newest value of every series that the server has ever sent: which of its charts have something to show. */
+export function useKnownMetrics(id: string) {
+  return useQuery({
+    queryKey: ["latest", id],
+    queryFn: ({ signal }) =>
+      taken(hub.GET("/api/v1/servers/{server_id}/latest", { params: { path: { server_id: id } }, signal })),
+    select: (answer) => new Set(answer.series.map(({ metric }) => metric)),
+    refetchInterval: 60_000,
+    enabled: id !== "",
+  });
+}
+
 export type Window = { since: number; to: number };
 
 /** Samples of some metrics. A fixed window is loaded once; a length up to now is loaded again every few minutes. */

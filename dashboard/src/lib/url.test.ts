@@ -13,14 +13,16 @@ describe("state in the address", () => {
     });
     expect(readState(serverFields, query("range=7y&from=-1&to=x"))).toEqual({
       id: "",
-      range: "1h",
+      range: "auto",
       from: null,
       to: null,
     });
   });
 
   test("defaults are not written out, and other keys stay", () => {
-    expect(writeState(serverFields, query("id=a&range=24h&other=1"), { range: "1h" })).toBe("?id=a&other=1");
+    expect(writeState(serverFields, query("id=a&range=24h&other=1"), { range: "auto" })).toBe(
+      "?id=a&other=1",
+    );
     expect(writeState(serversFields, query("q=web"), { q: "" })).toBe("");
   });
 

@@ -72,7 +72,8 @@ export function useUrlState<F extends Fields>(
 
 export const serverFields = {
   id: text(),
-  range: oneOf(["15m", "1h", "3h", "6h", "12h", "24h"], "1h"),
+  /** `auto`: an hour, or less while the server is younger than that. */
+  range: oneOf(["auto", "15m", "1h", "3h", "6h", "12h", "24h"], "auto"),
   from: whole(),
   to: whole(),
 } satisfies Fields;

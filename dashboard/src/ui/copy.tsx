@@ -53,11 +53,7 @@ export function CopyButton({ text, label, small = false }: { text: string; label
 export function Command({ command, label }: { command: string; label: string }) {
   return (
     <div className="flex items-start gap-2 rounded-lg border border-line bg-sunken py-1.5 pr-1.5 pl-3">
-      <pre
-        className="min-w-0 flex-1 overflow-x-auto py-1 font-mono text-xs leading-5 whitespace-pre text-ink"
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, so the keyboard must reach it
-        tabIndex={0}
-      >
+      <pre className="min-w-0 flex-1 py-1 font-mono text-xs leading-5 wrap-anywhere whitespace-pre-wrap text-ink">
         <code>{command}</code>
       </pre>
       <CopyButton text={command} label={label} />

@@ -6,12 +6,11 @@ import { classes } from "@/lib/classes";
 import { hubNow } from "@/lib/clock";
 import { useRange } from "@/lib/data";
 import { type Columns, extend, headlineColumn, withGaps } from "@/lib/series";
+import { SPAN_MS, shownSpan } from "@/lib/span";
 import { measure } from "@/lib/units";
 import { Skeleton } from "@/ui/faces";
 import { Meter, toneOf } from "@/ui/meter";
 import { Panel } from "@/ui/panel";
-
-const HOUR_MS = 3_600_000;
 
 /** The figures that stand for the server, large, each with its last hour. */
 export function HeadlineTiles({
@@ -26,6 +25,9 @@ export function HeadlineTiles({
   now: number;
 }) {
   if (server.headlines.length === 0) return null;
+  const labelsOf = (metric: string) =>
+    catalogue.monitors.flatMap(({ charts }) => charts).find(({ metrics }) => metrics.includes(metric))?.by ??
+    [];
   const intervalOf = (metric: string) =>
     catalogue.monitors.find((monitor) => monitor.metrics.some((each) => each.name === metric))
       ?.interval_seconds ?? 15;
@@ -43,6 +45,7 @@ export function HeadlineTiles({
           headline={headline}
           tail={tail}
           now={now}
+          by={labelsOf(headline.metric)}
           intervalMs={intervalOf(headline.metric) * 1000}
         />
       ))}
@@ -55,18 +58,21 @@ function Tile({
   headline,
   tail,
   now,
+  by,
   intervalMs,
 }: {
   server: Server;
   headline: Headline;
   tail: readonly Columns[];
   now: number;
+  /** Labels that tell the series of this metric apart. */
+  by: readonly string[];
   intervalMs: number;
 }) {
   const query = useRange({
     serverId: server.id,
     metrics: [headline.metric],
-    lengthMs: HOUR_MS,
+    lengthMs: SPAN_MS,
     window: null,
     points: 240,
     now: hubNow,
@@ -78,7 +84,11 @@ function Tile({
   const frame = query.data
     ? withGaps(extend(query.data, tail, new Set([headline.metric])), Math.max(intervalMs, 15_000))
     : null;
-  const which = Object.values(headline.labels)[0];
+  const which = by
+    .map((key) => headline.labels[key])
+    .filter(Boolean)
+    .join(" · ");
+  const shownMs = shownSpan(server, now);
   return (
     <Panel className="min-w-0">
       <div
@@ -114,7 +124,7 @@ function Tile({
               <Sparkline
                 times={frame.times}
                 values={headlineColumn(frame, headline.labels)}
-                since={now - HOUR_MS}
+                since={now - shownMs}
                 to={now}
                 top={isRatio ? 1 : null}
                 tone={tone === "full" ? "var(--down)" : tone === "high" ? "var(--late)" : undefined}

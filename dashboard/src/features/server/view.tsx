@@ -2,10 +2,10 @@
 
 import { Activity, ArrowLeft, CircleOff, ClockAlert, Sparkles, Unplug, X } from "lucide-react";
 import Link from "next/link";
-import { useEffect, useMemo } from "react";
-import { type Catalogue, Problem, type Server } from "@/lib/api";
+import { useEffect, useMemo, useState } from "react";
+import { type Catalogue, type ChartFacts, Problem, type Server } from "@/lib/api";
 import { hubNow, useNow } from "@/lib/clock";
-import { useCatalogue, useServer, useTail } from "@/lib/data";
+import { useCatalogue, useKnownMetrics, useServer, useTail } from "@/lib/data";
 import { ago, duration, moment, span } from "@/lib/units";
 import { serverFields, useUrlState } from "@/lib/url";
 import { Button } from "@/ui/button";
@@ -137,8 +137,11 @@ function Silence({ server }: { server: Server }) {
 }
 
 function Charts({ server, catalogue }: { server: Server; catalogue: Catalogue }) {
-  const [{ range, from, to }, change] = useUrlState(serverFields);
+  const [{ range: chosen, from, to }, change] = useUrlState(serverFields);
+  const [young] = useState(() => hubNow() - server.registered_at < 30 * MINUTE);
+  const range = chosen === "auto" ? (young ? "15m" : "1h") : chosen;
   const lengthMs = RANGES[range].ms;
+  const known = useKnownMetrics(server.id);
   const now = useNow(Math.min(MINUTE, Math.max(2000, lengthMs / 300)));
   const tail = useTail(server.id);
   const zoom = useMemo(
@@ -146,7 +149,20 @@ function Charts({ server, catalogue }: { server: Server; catalogue: Catalogue })
     [from, to],
   );
   const edge = now || hubNow();
-  const monitors = catalogue.monitors.filter((monitor) => monitor.charts.length > 0);
+  const monitors = catalogue.monitors
+    .filter((monitor) => monitor.charts.length > 0)
+    .map((monitor) => {
+      // What this server never sent (no swap, no pressure files) is named below instead of drawn empty.
+      const sent = (chart: ChartFacts) =>
+        known.data === undefined ||
+        known.data.size === 0 ||
+        chart.metrics.some((metric) => known.data.has(metric));
+      return {
+        monitor,
+        charts: monitor.charts.filter(sent),
+        absent: monitor.charts.filter((chart) => !sent(chart)),
+      };
+    });
 
   return (
     <>
@@ -170,7 +186,7 @@ function Charts({ server, catalogue }: { server: Server; catalogue: Catalogue })
         )}
         {monitors.length > 1 && (
           <nav aria-label="Monitors" className="ml-auto flex gap-0.5 max-sm:hidden">
-            {monitors.map((monitor) => (
+            {monitors.map(({ monitor }) => (
               <a
                 key={monitor.name}
                 href={`#monitor-${monitor.name}`}
@@ -182,7 +198,7 @@ function Charts({ server, catalogue }: { server: Server; catalogue: Catalogue })
           </nav>
         )}
       </div>
-      {monitors.map((monitor) => (
+      {monitors.map(({ monitor, charts, absent }) => (
         <section
           key={monitor.name}
           id={`monitor-${monitor.name}`}
@@ -196,7 +212,7 @@ function Charts({ server, catalogue }: { server: Server; catalogue: Catalogue })
             )}
           </div>
           <div className="grid grid-flow-row-dense grid-cols-1 gap-4 lg:grid-cols-2">
-            {monitor.charts.map((chart) => (
+            {charts.map((chart) => (
               <ChartCard
                 key={chart.title}
                 server={server}
@@ -211,6 +227,11 @@ function Charts({ server, catalogue }: { server: Server; catalogue: Catalogue })
               />
             ))}
           </div>
+          {absent.length > 0 && (
+            <p className="mt-3 text-xs text-ink-3">
+              Nothing to measure on this server for {absent.map((chart) => chart.title).join(", ")}.
+            </p>
+          )}
         </section>
       ))}
     </>

@@ -9,14 +9,13 @@ import { hubNow, useNow } from "@/lib/clock";
 import { useRange } from "@/lib/data";
 import { useSeen } from "@/lib/seen";
 import { headlineColumn, withGaps } from "@/lib/series";
+import { SPAN_MS, shownSpan } from "@/lib/span";
 import { ago, measure, moment } from "@/lib/units";
 import { serverPath } from "@/lib/url";
 import { Skeleton } from "@/ui/faces";
 import { toneOf } from "@/ui/meter";
 import { Panel } from "@/ui/panel";
 import { STATES, StateIcon } from "@/ui/state";
-
-const HOUR_MS = 3_600_000;
 
 /** One row per server; below the medium width each row folds into a card. */
 export function ServerTable({
@@ -196,7 +195,7 @@ function HeadlineCell({
   const range = useRange({
     serverId: server.id,
     metrics: [metric],
-    lengthMs: HOUR_MS,
+    lengthMs: SPAN_MS,
     window: null,
     points: 120,
     now: hubNow,
@@ -217,7 +216,7 @@ function HeadlineCell({
   const tone = headline.unit === "1" ? toneOf(headline.value, headline.good) : "calm";
   const frame = range.data ? withGaps(range.data, 30_000) : null;
   const to = Math.max(now, frame?.times.at(-1) ?? 0);
-  const which = Object.values(headline.labels)[0];
+  const which = Object.values(headline.labels).join(", ");
   return (
     <div
       role="cell"
@@ -257,7 +256,7 @@ function HeadlineCell({
           <Sparkline
             times={frame.times}
             values={headlineColumn(frame, headline.labels)}
-            since={to - HOUR_MS}
+            since={to - shownSpan(server, to)}
             to={to}
             top={headline.unit === "1" ? 1 : null}
             tone={tone === "full" ? "var(--down)" : tone === "high" ? "var(--late)" : undefined}

@@ -6,6 +6,7 @@ than a server may have, no sample from the future.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from math import inf, isfinite
@@ -19,6 +20,7 @@ from twinwatch.protocol.samples import Batch, Frame, Shape, shape_of
 CATALOGUE_MONITORS = 200
 CATALOGUE_METRICS = 5_000
 HOST_FACTS = 100
+SHAPE_ID = re.compile(r"[0-9a-f]{16}")
 
 
 def check_batch(batch: Batch, now: int) -> None:
@@ -48,6 +50,8 @@ def check_columns(frame: Frame, width: int) -> None:
 
 
 def _check_frame(frame: Frame, now: int) -> None:
+    if not SHAPE_ID.fullmatch(frame.shape):
+        raise invalid(f"frame of shape {frame.shape[:32]!r}: expected 16 hex digits")
     times = frame.times
     if not times:
         raise invalid(f"frame of shape {frame.shape}: no times")

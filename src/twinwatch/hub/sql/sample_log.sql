@@ -24,6 +24,9 @@ from incoming as i
 left join counted as c on c.id = i.server_id
 left join public.servers as s on s.id = i.server_id and s.organization_id = i.organization_id
 
+-- name: marks
+select id, sequence_mark from public.servers where id = any (%(servers)s::uuid[])
+
 -- name: read
 select body
 from samples.sample_log

@@ -11,11 +11,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
 import numpy as np
+import psycopg
 import zstandard
 from numpy.typing import NDArray
 
@@ -66,10 +67,29 @@ class LogStore:
             "samples": [arrival.samples for arrival in arrivals],
             "bodies": [self._body(arrival) for arrival in arrivals],
         }
+        try:
+            found = await self._commit(rows)
+        except psycopg.errors.CheckViolation:
+            # No partition for this hour: the machine slept through the rounds that would have made it.
+            await self._make_room(min(arrival.received_at for arrival in arrivals))
+            found = await self._commit(rows)
+        verdicts = [found[arrival.server_id] for arrival in arrivals]
+        unsure = [arrival.server_id for arrival, seen in zip(arrivals, verdicts, strict=True) if _outrun(arrival, seen)]
+        if unsure:
+            found |= await self._marks(unsure)
+        return [found[arrival.server_id] for arrival in arrivals]
+
+    async def _commit(self, rows: dict[str, list[Any]]) -> dict[UUID, Verdict]:
         async with self._database.as_worker() as connection:
             cursor = await connection.execute(SQL["write"], rows, binary=True)
-            found = {row["server_id"]: Verdict(mark=row["mark"], fresh=row["fresh"]) for row in await cursor.fetchall()}
-        return [found[arrival.server_id] for arrival in arrivals]
+        return {row["server_id"]: Verdict(mark=row["mark"], fresh=row["fresh"]) for row in await cursor.fetchall()}
+
+    async def _marks(self, server_ids: list[UUID]) -> dict[UUID, Verdict]:
+        """What another hub did to these servers while our statement waited: raised their mark, or removed them."""
+        async with self._database.as_worker() as connection:
+            cursor = await connection.execute(SQL["marks"], {"servers": server_ids})
+        marks = {row["id"]: row["sequence_mark"] for row in await cursor.fetchall()}
+        return {server_id: Verdict(mark=marks.get(server_id), fresh=False) for server_id in server_ids}
 
     def _body(self, arrival: Arrival) -> bytes:
         frames = [(frame.shape, frame.times, frame.columns) for frame in arrival.frames]
@@ -106,10 +126,13 @@ class LogStore:
             found = newest[server]
             numbers = layout.get((server, frame.shape), ())
             for number, raw in zip(numbers, frame.columns, strict=False):
-                value = FLOATS.decode(raw)[-1]
                 last = found.get(number)
-                if value is not None and (last is None or last.time <= frame.times[-1]):
-                    found[number] = Last(number, frame.times[-1], value)
+                for time, value in zip(reversed(frame.times), reversed(FLOATS.decode(raw)), strict=True):
+                    if last is not None and last.time > time:
+                        break
+                    if value is not None:
+                        found[number] = Last(number, time, value)
+                        break
         return {server: list(found.values()) for server, found in newest.items()}
 
     async def forget(self, server_id: UUID) -> None:
@@ -119,12 +142,15 @@ class LogStore:
 
     async def tend(self, now: int, retention_days: int) -> None:
         """Makes the partitions of the next two days and drops those past keeping."""
-        since = instant(now) - timedelta(hours=1)
-        async with self._database.as_worker() as connection:
-            await connection.execute(SQL["make_partitions"], {"since": since, "hours": AHEAD_HOURS})
+        await self._make_room(now)
         async with self._database.as_worker() as connection:
             before = instant(now) - timedelta(days=retention_days)
             await connection.execute(SQL["drop_partitions"], {"before": before})
+
+    async def _make_room(self, now: int) -> None:
+        since = instant(now) - timedelta(hours=1)
+        async with self._database.as_worker() as connection:
+            await connection.execute(SQL["make_partitions"], {"since": since, "hours": AHEAD_HOURS})
 
     async def stats(self) -> Stats:
         """How much is kept. Cost: reads one column of every row."""
@@ -143,6 +169,11 @@ class LogStore:
         async with self._database.as_worker() as connection:
             cursor = await connection.execute(SQL["shapes"], asked)
             return {(row["server_id"], row["id"]): row["series_ids"] for row in await cursor.fetchall()}
+
+
+def _outrun(arrival: Arrival, seen: Verdict) -> bool:
+    """Whether the statement changed nothing although the mark that it saw is lower: it saw an old one."""
+    return not seen.fresh and seen.mark is not None and seen.mark < arrival.sequence
 
 
 def decode(bodies: Iterable[bytes]) -> list[StoredFrame]:
@@ -187,8 +218,10 @@ def step_for(window: Window) -> int:
         step = seconds * 1000
         if (window.to - 1) // step - window.since // step + 1 <= window.points:
             return step
-    day = STEPS_SECONDS[-1] * 1000
-    return day * -(-(window.to - window.since) // (day * max(1, window.points - 1)))
+    step = STEPS_SECONDS[-1] * 1000
+    while (window.to - 1) // step - window.since // step + 1 > window.points:
+        step *= 2
+    return step
 
 
 class _Stretch(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import socket
@@ -177,6 +178,10 @@ async def run(settings: Settings) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end)
+    # What lives until the end need not be looked through again and again: a look took 50 ms, within some push.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10000, 20, 20)
     log.info("hub %s listens on http://%s:%d", __version__, settings.host, settings.port)
     try:
         await server.serve(sockets=[listening])

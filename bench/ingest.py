@@ -67,7 +67,7 @@ async def _steady(crowd: Crowd, window_seconds: float) -> list[Figure]:
     beats = [one.seconds for one in counted if one.due.kind == "heartbeat"]
     late = percentile([one.late_seconds for one in counted], 0.95)
     _note(
-        f"{len(pushes)} pushes, {len(beats)} heartbeats; p95 includes that the generator was {late * 1e3:.1f} ms late (p95)"
+        f"{len(pushes)} pushes, {len(beats)} heartbeats; the generator was {late * 1e3:.1f} ms late (p95), included"
     )
     budgets = {"p50": None, "p95": P95_BUDGET_SECONDS, "p99": None}
     shares = {"p50": 0.50, "p95": 0.95, "p99": 0.99}

@@ -54,6 +54,7 @@ class LogStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._encoder = msgspec.msgpack.Encoder()
+        self._compressor = zstandard.ZstdCompressor(level=3)  # used on the event loop's thread only
 
     async def write(self, arrivals: Sequence[Arrival]) -> list[Verdict]:
         """Commits the arrivals whose number is above their server's mark, all or none."""
@@ -93,7 +94,7 @@ class LogStore:
 
     def _body(self, arrival: Arrival) -> bytes:
         frames = [(frame.shape, frame.times, frame.columns) for frame in arrival.frames]
-        return zstandard.ZstdCompressor(level=3).compress(self._encoder.encode(frames))
+        return self._compressor.compress(self._encoder.encode(frames))
 
     async def read(self, server_id: UUID, series_ids: Sequence[int], window: Window) -> Points:
         """Points of these series of one server, coarsened to at most ``window.points``."""

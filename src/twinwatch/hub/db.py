@@ -8,10 +8,12 @@ sign-in. A connection that took on none has no rights at all.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg.rows import DictRow, dict_row
@@ -20,6 +22,8 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 Connection = psycopg.AsyncConnection[DictRow]
 
 BECOME = "select set_config('role', %s, true), set_config('request.jwt.claims', %s, true)"
+
+TRUSTED_SECONDS = 1.0
 
 
 class DatabaseAway(Exception):
@@ -30,6 +34,7 @@ class Database:
     """A pool of connections. Open it before use; ``close`` waits for none."""
 
     def __init__(self, url: str, *, most: int = 16) -> None:
+        self._used: WeakKeyDictionary[Connection, float] = WeakKeyDictionary()
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             url,
             kwargs={"row_factory": dict_row, "application_name": "twinwatch", "autocommit": True},
@@ -37,7 +42,7 @@ class Database:
             max_size=most,
             open=False,
             timeout=5.0,
-            check=AsyncConnectionPool.check_connection,
+            check=self._check,
             name="hub",
         )
 
@@ -73,11 +78,17 @@ class Database:
         """Goes on in the same transaction as another role, where one change has to touch what two roles own."""
         await connection.execute(BECOME, (role, "{}"))
 
+    async def _check(self, connection: Connection) -> None:
+        """Whether it still answers; one that has just been of use is not asked, since that costs a round trip."""
+        if time.monotonic() - self._used.get(connection, 0.0) > TRUSTED_SECONDS:
+            await AsyncConnectionPool.check_connection(connection)
+
     @asynccontextmanager
     async def _transaction(self, role: str, claims: dict[str, Any]) -> AsyncIterator[Connection]:
         try:
             async with self._pool.connection() as connection, connection.transaction():
                 await connection.execute(BECOME, (role, json.dumps(claims)))
                 yield connection
+                self._used[connection] = time.monotonic()
         except (PoolTimeout, psycopg.OperationalError) as err:
             raise DatabaseAway(type(err).__name__) from err

@@ -215,6 +215,12 @@ class TestHeartbeat:
 
 
 class TestCatalogue:
+    async def test_a_hub_repeats_the_digest_of_a_newer_agent(self, cast: Cast) -> None:
+        """It drops fields that it does not know, and would else ask for the same catalogue at each heartbeat."""
+        newer = {**msgspec.to_builtins(CATALOGUE), "digest": "feedfacefeedface", "a_later_field": 1}
+        assert (await cast.agent.client.post("/api/v1/agent/catalogue", newer)).status == 204
+        assert (await cast.agent.heartbeat()).json()["catalogue"] == "feedfacefeedface"
+
     async def test_the_newest_catalogue_is_what_people_see(self, stage: HubStage, cast: Cast) -> None:
         target = f"/api/v1/servers/{cast.agent.server_id}/catalogue"
         before = (await cast.viewer.client.get(target)).json()

@@ -143,8 +143,8 @@ class Agents:
         kept = {
             "organization": speaker.organization_id,
             "server": speaker.server_id,
-            "fingerprint": catalogue.fingerprint(),
-            "body": msgspec.json.encode(msgspec.to_builtins(catalogue)).decode(),
+            "fingerprint": catalogue.digest or catalogue.fingerprint(),
+            "body": msgspec.json.encode(msgspec.structs.replace(catalogue, digest="")).decode(),
             "now": instant(self._clock.now()),
         }
         try:

@@ -108,6 +108,7 @@ def check_catalogue(catalogue: Catalogue) -> None:
         raise over_limit("metrics in the catalogue", CATALOGUE_METRICS)
     if len(catalogue.host) > HOST_FACTS:
         raise over_limit(f"{len(catalogue.host)} host facts", HOST_FACTS)
+    check_text("digest", catalogue.digest, 64, empty=True)
     for text in _texts(catalogue):
         check_text("catalogue", text, 1_000, empty=True)
     for monitor in catalogue.monitors:

@@ -62,7 +62,11 @@ class Catalogue(msgspec.Struct, frozen=True, omit_defaults=True):
     agent_version: str
     monitors: tuple[MonitorFacts, ...]
     host: dict[str, str] = {}
+    digest: str = ""
+    """What the sender calls this content; the hub repeats it in its heartbeat answers. A hub that is older than the
+    agent drops fields that it does not know, and could not arrive at the same digest by itself."""
 
     def fingerprint(self) -> str:
-        """Sixteen hex digits that change when anything in the catalogue does."""
-        return blake2b(msgspec.msgpack.encode(self, order="deterministic"), digest_size=8).hexdigest()
+        """Sixteen hex digits that change when anything in the catalogue does, the digest excepted."""
+        content = msgspec.msgpack.encode(msgspec.structs.replace(self, digest=""), order="deterministic")
+        return blake2b(content, digest_size=8).hexdigest()

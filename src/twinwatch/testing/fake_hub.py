@@ -129,7 +129,7 @@ class FakeHub:
 
     def _heartbeat(self, server: FakeServer, beat: Heartbeat) -> HeartbeatAnswer:
         server.heartbeats.append(beat)
-        held = server.catalogue.fingerprint() if server.catalogue else ""
+        held = (server.catalogue.digest or server.catalogue.fingerprint()) if server.catalogue else ""
         return HeartbeatAnswer(self._clock.now(), held)
 
     def _samples(self, server: FakeServer, batch: Batch) -> BatchAccepted:

@@ -316,7 +316,7 @@ async def test_the_catalogue_is_sent_when_the_hub_holds_another(hub: FakeHub, ag
     assert catalogue is not None
     sent = [exchange for exchange in agent.http.exchanges if exchange.path.endswith("catalogue")]
     assert len(sent) == 1
-    hub.server.catalogue = msgspec.structs.replace(catalogue, agent_version="0.0.1")
+    hub.server.catalogue = msgspec.structs.replace(catalogue, agent_version="0.0.1", digest="")
     await asyncio.sleep(65)
     assert hub.server.catalogue == catalogue
     await agent.stop()

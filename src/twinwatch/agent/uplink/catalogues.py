@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 
+import msgspec
+
 from twinwatch.agent.uplink.heartbeats import Heartbeats
 from twinwatch.agent.uplink.line import Line, Refused
 from twinwatch.agent.uplink.link import Link
@@ -20,8 +22,8 @@ class Catalogues:
     def __init__(self, line: Line, key: Secret, catalogue: Catalogue, *, heartbeats: Heartbeats, link: Link) -> None:
         self._line = line
         self._key = key
-        self._catalogue = catalogue
         self._fingerprint = catalogue.fingerprint()
+        self._catalogue = msgspec.structs.replace(catalogue, digest=self._fingerprint)
         self._heartbeats = heartbeats
         self._link = link
         self._refused = False

@@ -80,7 +80,7 @@ class LogStore:
             found |= await self._marks(unsure)
         return [found[arrival.server_id] for arrival in arrivals]
 
-    async def _commit(self, rows: dict[str, list[Any]]) -> dict[UUID, Verdict]:
+    async def _commit(self, rows: dict[str, Any]) -> dict[UUID, Verdict]:
         async with self._database.as_worker() as connection:
             cursor = await connection.execute(SQL["write"], rows, binary=True)
         return {row["server_id"]: Verdict(mark=row["mark"], fresh=row["fresh"]) for row in await cursor.fetchall()}

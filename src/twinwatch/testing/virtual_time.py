@@ -23,6 +23,7 @@ One coroutine: ``run(story())``. In both, ``asyncio.get_running_loop().time()`` 
 from __future__ import annotations
 
 import asyncio
+import math
 import selectors
 import time
 from collections.abc import Callable, Coroutine, Mapping
@@ -58,7 +59,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def jump(self, seconds: float) -> None:
         """Move the clock. Called by the selector when there is nothing to do before the next timer."""
-        self._now += seconds
+        # Rounded up: a timer must never find itself a bit before its time.
+        self._now = math.nextafter(self._now + seconds, math.inf)
 
     def busy(self) -> bool:
         """Whether something outside the loop is at work that the clock must wait for."""

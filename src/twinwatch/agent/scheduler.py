@@ -25,6 +25,7 @@ from twinwatch.agent.buffer import BufferUnusable, Tick
 from twinwatch.agent.shaping import Shaper
 from twinwatch.monitors import Absent, Moment, Monitor, Reading, Unreadable
 from twinwatch.protocol.metrics import Chart, Metric, MonitorFacts
+from twinwatch.protocol.samples import Shape
 from twinwatch.world.backoff import fraction
 from twinwatch.world.clock import Clock
 from twinwatch.world.host import Host
@@ -49,6 +50,7 @@ SELF = MonitorFacts(
     ),
 )
 
+Shaped = list[tuple[Shape, list[float | None]]]
 Keep = Callable[[Sequence[Tick]], Awaitable[None]]
 State = Literal["new", "ok", "absent", "failing"]
 
@@ -155,17 +157,15 @@ class _Runner:
     async def run(self) -> None:
         """One supervised run: whatever the monitor does, this returns soon after the deadline."""
         moment = Moment(time=self._clock.now(), monotonic_seconds=self._clock.monotonic())
-        readings = await self._read(moment)
+        shaped = await self._read(moment)
         duration = self._clock.monotonic() - moment.monotonic_seconds
         up = nan if self._state == "absent" else int(self._state == "ok")
-        shaped = self._own_shaper.shape(
+        shaped += self._own_shaper.shape(
             [Reading(DURATION.name, duration, self._labels), Reading(UP.name, up, self._labels)]
         )
-        if readings:
-            shaped = self._shaper.shape(readings) + shaped
         await self._keep_ticks([Tick(shape, moment.time, values) for shape, values in shaped])
 
-    async def _read(self, moment: Moment) -> list[Reading]:
+    async def _read(self, moment: Moment) -> Shaped:
         if self._stuck is not None and not self._stuck.done():
             self._become("failing", "an earlier run has not ended")
             return []
@@ -184,9 +184,9 @@ class _Runner:
             raise
         return self._outcome(run)
 
-    def _outcome(self, run: asyncio.Task[list[Reading]]) -> list[Reading]:
+    def _outcome(self, run: asyncio.Task[list[Reading]]) -> Shaped:
         try:
-            readings = run.result()
+            shaped = self._shaper.shape(run.result())
         except Absent as err:
             self._become("absent", str(err) or "not on this host")
         except Unreadable as err:
@@ -197,7 +197,7 @@ class _Runner:
             self._become("failing", f"{type(err).__name__}: {err}", err)
         else:
             self._become("ok", "")
-            return readings
+            return shaped
         return []
 
     def _become(self, state: State, reason: str, err: Exception | None = None) -> None:

@@ -170,6 +170,17 @@ async def test_a_change_of_state_is_logged_once(
     assert [record.getMessage() for record in caplog.records] == [said, "monitor scripted: ok again"]
 
 
+@pytest.mark.parametrize("nonsense", [None, 7, ["text"], [Reading("a", "high")], [Reading("a", 1, {"n": 3})]])  # type: ignore[arg-type, dict-item]
+async def test_readings_that_are_none_fail_this_monitor_only(kept: Kept, nonsense: list[Reading]) -> None:
+    async def talks_nonsense(run: int) -> list[Reading]:
+        return nonsense
+
+    healthy = Scripted(fine)
+    await run_for(100, kept, Scripted(talks_nonsense), healthy)
+    assert len(healthy.began) > 6
+    assert kept.ups().count(0) > 6
+
+
 async def test_an_absent_monitor_is_neither_up_nor_down(kept: Kept) -> None:
     async def absent(run: int) -> list[Reading]:
         raise Absent("not here")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from datetime import timedelta
-from typing import NamedTuple
 from uuid import UUID
 
 import psycopg
@@ -24,16 +22,6 @@ SQL = Statements("accounts")
 AUDIT = Statements("servers")["audit"]
 
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+|[^@\s]+@localhost")
-LOCAL_KEY_LIFE = timedelta(hours=1)
-
-
-class Bootstrap(NamedTuple):
-    """What ``twinwatch up`` needs to bring its own agent in and to let the first owner in."""
-
-    organization_id: UUID
-    enrolment_key: str
-    setup_token: str | None
-    """For the one-time link; ``None`` once there is an owner."""
 
 
 class Accounts:
@@ -48,33 +36,6 @@ class Accounts:
         async with self._database.as_worker() as connection:
             row = await (await connection.execute(SQL["needs_setup"])).fetchone()
         return bool(row and row["needs_setup"])
-
-    async def bootstrap(self) -> Bootstrap:
-        """A first organization if there is none; a set-up token while it has no owner, and a short-lived enrolment
-        key for the agent of this machine. Those of an earlier start end with this one."""
-        enrolment = new_key("twe")
-        setup = new_key("twi") if await self.needs_setup() else None
-        async with self._database.as_worker() as connection:
-            organization = await (await connection.execute(SQL["first_organization"])).fetchone()
-            if organization is None:
-                # Who runs their own hub is nobody's customer: no plan holds them back.
-                mine = {"name": "My organization", "plan": "enterprise"}
-                organization = await (await connection.execute(SQL["add_organization"], mine)).fetchone()
-            assert organization is not None  # noqa: S101
-            where = {"organization": organization["id"]}
-            await connection.execute(SQL["drop_setup_tokens"], where)
-            if setup is not None:
-                await connection.execute(SQL["add_setup_token"], {**where, "hash": setup.digest})
-            await connection.execute(SQL["drop_local_keys"], where)
-            key = {
-                **where,
-                "name": "This machine",
-                "prefix": enrolment.prefix,
-                "hash": enrolment.digest,
-                "expires": instant(self._clock.now()) + LOCAL_KEY_LIFE,
-            }
-            await connection.execute(SQL["add_local_key"], key)
-        return Bootstrap(organization["id"], enrolment.key, setup.key if setup else None)
 
     async def setup(self, choice: Setup) -> None:
         """Makes the first owner.

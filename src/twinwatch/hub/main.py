@@ -7,7 +7,6 @@ import contextlib
 import gc
 import logging
 import signal
-import socket
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
@@ -31,6 +30,7 @@ from twinwatch.hub.live import Live
 from twinwatch.hub.migrations import migrate
 from twinwatch.hub.settings import Misconfigured, Settings
 from twinwatch.hub.shapes import Shapes
+from twinwatch.hub.sockets import listen
 from twinwatch.hub.stores import SampleStore
 from twinwatch.hub.stores.log import LogStore
 from twinwatch.hub.throttle import Throttle
@@ -196,20 +196,3 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A bound socket.
-
-    Raises: Misconfigured if the address is taken or not ours.
-    """
-    try:
-        info = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        listening = socket.socket(info[0], info[1], info[2])
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(info[4])
-    except OSError as err:
-        raise Misconfigured(
-            f"cannot listen on {host}:{port}: {err.strerror or err}; choose another address with --listen HOST:PORT"
-        ) from err
-    return listening

@@ -17,16 +17,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
-
-import aiohttp
+from urllib.parse import urlsplit
 
 from twinwatch import __version__
-from twinwatch.hub.accounts import Accounts, Bootstrap
+from twinwatch.hub.bootstrap import Bootstrap, bootstrap
 from twinwatch.hub.db import Database
 from twinwatch.hub.embedded import EmbeddedPostgres, die_with_parent
-from twinwatch.hub.main import listen
 from twinwatch.hub.migrations import migrate
 from twinwatch.hub.settings import Settings, settings_from
+from twinwatch.hub.sockets import listen
 from twinwatch.world.clock import SystemClock
 
 READY_SECONDS = 30.0
@@ -168,22 +167,32 @@ async def _prepare(owner_url: str, settings: Settings) -> Bootstrap:
     database = Database(await migrate(owner_url, settings.secret))
     await database.open()
     try:
-        return await Accounts(SystemClock(), database).bootstrap()
+        return await bootstrap(SystemClock(), database)
     finally:
         await database.close()
 
 
 async def _ready(hub_url: str, hub: Child, stop: asyncio.Event) -> bool:
     """Whether the hub answers within its time, and neither it nor the person's patience ended before."""
-    async with aiohttp.ClientSession() as session:
-        deadline = time.monotonic() + READY_SECONDS
-        while time.monotonic() < deadline and not stop.is_set() and hub.exit_code is None:
-            with contextlib.suppress(aiohttp.ClientError, TimeoutError):
-                async with session.get(f"{hub_url}/api/v1/status", timeout=aiohttp.ClientTimeout(2)) as answer:
-                    if answer.status == 200:
-                        return True
-            await asyncio.sleep(0.05)
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline and not stop.is_set() and hub.exit_code is None:
+        with contextlib.suppress(OSError, ValueError, TimeoutError):
+            async with asyncio.timeout(2):
+                if await _answers(hub_url):
+                    return True
+        await asyncio.sleep(0.05)
     return False
+
+
+async def _answers(hub_url: str) -> bool:
+    """Whether the hub tells its status. Asked by hand: an HTTP library would stay in memory for this alone."""
+    address = urlsplit(hub_url)
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    try:
+        writer.write(f"GET /api/v1/status HTTP/1.1\r\nHost: {address.netloc}\r\nConnection: close\r\n\r\n".encode())
+        return (await reader.readline()).split()[1:2] == [b"200"]
+    finally:
+        writer.close()
 
 
 async def _watch(

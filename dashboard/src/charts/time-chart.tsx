@@ -12,7 +12,10 @@ import { columns, type Drawn, extent } from "./arrange";
 import { colourOf, colourToken, dashOf, faded, readPalette } from "./palette";
 import { ceilingOf } from "./sparkline";
 
+/** Room for the labels of the values: the same for all charts, so that their times align; less on a phone. */
 const GUTTER = 62;
+const NARROW = 420;
+const NARROW_GUTTER = { short: 42, long: 58 };
 const ROWS_SHOWN = 12;
 
 export type Pointed = { row: number | null };
@@ -233,7 +236,7 @@ function make(
         font: palette.font,
         grid: { stroke: palette.grid, width: 1, show: !heat },
         ticks: { show: false },
-        size: GUTTER,
+        size: (u) => gutterOf(u.width, unit),
         gap: 8,
         space: heat ? 14 : 27,
         ...(axisSteps(unit) && !heat ? { incrs: axisSteps(unit) } : {}),
@@ -315,6 +318,11 @@ function make(
   return new uPlot(options, [[], ...drawn.map(() => [])] as unknown as uPlot.AlignedData, box);
 }
 
+function gutterOf(width: number, unit: string): number {
+  if (width >= NARROW) return GUTTER;
+  return unit.startsWith("By") || unit === "s" ? NARROW_GUTTER.long : NARROW_GUTTER.short;
+}
+
 /** A point of its own only where a sample stands alone between gaps and would have no line. */
 function lonely(u: uPlot, index: number): boolean {
   const values = u.data[index];
@@ -343,8 +351,9 @@ function drawHeat(u: uPlot, { drawn, frame, top }: TimeChartProps, colour: strin
       const time = times[index] as number;
       const next = times[index + 1];
       const end = next !== undefined && next - time < gapX * 1.9 ? next : time + gapX;
-      const x = Math.floor(u.valToPos(time / 1000, "x", true));
-      const right = Math.ceil(u.valToPos(end / 1000, "x", true));
+      // Both edges rounded alike: overlapping cells would show as seams.
+      const x = Math.round(u.valToPos(time / 1000, "x", true));
+      const right = Math.round(u.valToPos(end / 1000, "x", true));
       ctx.fillStyle = faded(colour, 0.05 + 0.95 * Math.min(1, Math.max(0, value / full)));
       ctx.fillRect(x, y, Math.max(1, right - x), bottom - y);
     });
@@ -409,7 +418,7 @@ function showTip(u: uPlot, tip: HTMLElement, props: TimeChartProps, row: number 
     }),
     ...(more > 0 ? [element("div", "pt-0.5 text-ink-3", `and ${more} more`)] : []),
   );
-  const left = (u.cursor.left ?? 0) + GUTTER;
+  const left = (u.cursor.left ?? 0) + gutterOf(u.width, unit);
   const width = tip.offsetWidth;
   const room = u.width;
   const beside = left + 14 + width <= room ? left + 14 : left - 14 - width;

@@ -94,7 +94,7 @@ export async function authorizedFetch(request: Request): Promise<Response> {
     throw unreachable();
   });
   if (response.status !== 401 || !token) return response;
-  const renewed = await renewToken();
+  const renewed = await renewToken(token);
   if (renewed === null) {
     await forgetSession();
     return response;

@@ -16,6 +16,8 @@ import type { Presence } from "./session";
 
 /** How long the live tail of a server is kept; ranges are loaded again well before. */
 const TAIL_MS = 30 * 60_000;
+/** Samples that come this much late are a backlog; the ranges that hold them are loaded again. */
+const BACKLOG_MS = 2 * 60_000;
 
 export function makeQueryClient(): QueryClient {
   return new QueryClient({
@@ -143,17 +145,21 @@ export function useRange(ask: {
 export function useLiveData(presence: Presence): void {
   const cache = useQueryClient();
   const signedIn = presence.status === "in";
+  const signedOut = presence.status === "out";
   useEffect(() => {
-    if (!signedIn) return;
-    let before = false;
+    if (!signedIn) {
+      // The next person at this screen starts with nothing of the last one's.
+      if (signedOut) cache.clear();
+      return;
+    }
     const stop = onLive((event) => {
       if (event.type === "hello") {
-        // The first stream opens beside the first loads; a later one means that something was missed.
-        if (before)
-          void cache.invalidateQueries({
-            predicate: ({ queryKey }) => queryKey[0] !== "status" && queryKey[0] !== "me",
-          });
-        before = true;
+        // After a break anything may be old. After a mere change of server only what was loaded before the stream was
+        // open can lack a sample.
+        void cache.invalidateQueries({
+          predicate: ({ queryKey: [kind], state }) =>
+            event.missed ? kind !== "status" && kind !== "me" : kind === "range" && state.dataUpdatedAt > 0,
+        });
       } else if (event.type === "server") {
         const { data } = event;
         cache.setQueryData(servers.queryKey, (known) => merged(known, data));
@@ -170,7 +176,7 @@ export function useLiveData(presence: Presence): void {
       stop();
       close();
     };
-  }, [cache, signedIn]);
+  }, [cache, signedIn, signedOut]);
 }
 
 function merged(known: Server[] | undefined, server: Server): Server[] | undefined {
@@ -196,7 +202,7 @@ export function useTail(serverId: string): readonly Columns[] {
       const first = times[0];
       const last = times.at(-1);
       if (first === undefined || last === undefined) return;
-      if (first < newest.current && backfill === null)
+      if (first < newest.current - BACKLOG_MS && backfill === null)
         // Old samples came late: the server was away and has caught up.
         backfill = setTimeout(() => {
           backfill = null;

@@ -12,7 +12,11 @@ import { learnHubTime } from "./clock";
 import type { Columns } from "./series";
 
 export type LiveEvent =
-  | { type: "hello"; data: { hub_time: number } }
+  | {
+      type: "hello";
+      data: { hub_time: number } /** Whether the stream before this one broke off. */;
+      missed: boolean;
+    }
   | { type: "server"; data: Server }
   | { type: "samples"; data: Columns & { server_id: string } }
   | { type: "gone"; data: { server_id: string } };
@@ -29,6 +33,7 @@ let status: LiveStatus = OFF;
 let serverId: string | null = null;
 let wanted = false;
 let attempt = 0;
+let missed = false;
 let running: AbortController | null = null;
 let retry: ReturnType<typeof setTimeout> | null = null;
 
@@ -67,7 +72,11 @@ async function read(signal: AbortSignal, alive: () => void): Promise<void> {
     const { done, value } = await events.read();
     if (done) return;
     const event = { type: value.event ?? "message", data: JSON.parse(value.data) } as LiveEvent;
-    if (event.type === "hello") learnHubTime(event.data.hub_time);
+    if (event.type === "hello") {
+      learnHubTime(event.data.hub_time);
+      event.missed = missed;
+      missed = false;
+    }
     for (const listener of eventListeners) listener(event);
   }
 }
@@ -90,6 +99,7 @@ async function connect(): Promise<void> {
     clearTimeout(silence);
   }
   if (running !== own || !wanted) return;
+  missed = true;
   become("lost");
   const delay = Math.min(30_000, 1000 * 2 ** attempt) * (0.75 + Math.random() / 2);
   attempt += 1;

@@ -49,10 +49,22 @@ export async function accessToken(): Promise<string | null> {
   return data.session?.access_token ?? null;
 }
 
-/** A new access token after the hub refused the present one; null when the refresh token is refused too. */
-export async function renewToken(): Promise<string | null> {
-  const { data } = await auth().refreshSession();
-  return data.session?.access_token ?? null;
+let renewing: Promise<string | null> | null = null;
+
+/**
+ * An access token in place of one that the hub refused; null when the refresh token is refused too. Many requests may be
+ * refused at once: the first renews, the others take what it got.
+ */
+export async function renewToken(refused: string): Promise<string | null> {
+  const present = await accessToken();
+  if (present !== null && present !== refused) return present;
+  renewing ??= auth()
+    .refreshSession()
+    .then(({ data }) => data.session?.access_token ?? null)
+    .finally(() => {
+      renewing = null;
+    });
+  return renewing;
 }
 
 /** Drops the session on this device without telling the hub. */

@@ -111,9 +111,7 @@ function Tile({
           <span
             className={classes(
               "text-xl font-semibold tracking-tight sm:text-2xl",
-              stale && "opacity-55",
-              tone === "high" && "text-late",
-              tone === "full" && "text-down",
+              stale ? "text-ink-3" : tone === "high" ? "text-late" : tone === "full" && "text-down",
             )}
           >
             {number}

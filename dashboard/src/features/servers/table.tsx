@@ -225,14 +225,13 @@ function HeadlineCell({
       title={which ? `${title}: highest of all, ${which}` : undefined}
       className="flex min-w-0 flex-col gap-1 md:flex-row md:items-center md:gap-3"
     >
-      <span className={classes("shrink-0", roomy ? "md:w-18" : "md:w-14", stale && "opacity-55")}>
+      <span className={classes("shrink-0", roomy ? "md:w-18" : "md:w-14")}>
         <span className="mb-0.5 block text-2xs text-ink-3 md:hidden">{title}</span>
         <span
           className={classes(
             "font-medium tracking-tight",
             roomy ? "text-lg md:text-xl" : "text-lg md:text-base",
-            tone === "high" && "text-late",
-            tone === "full" && "text-down",
+            stale ? "text-ink-3" : tone === "high" ? "text-late" : tone === "full" && "text-down",
           )}
         >
           {number}

@@ -29,6 +29,15 @@ export function Frame({
   );
 }
 
+/** Shown for as long as it is not known which page this is. */
+export function Pause() {
+  return (
+    <div role="status" aria-label="Loading" className="grid min-h-dvh place-items-center">
+      <TwinMark className="size-9 animate-breathe" />
+    </div>
+  );
+}
+
 /** The mark's two circles, very large and faint. */
 function Orbits() {
   return (

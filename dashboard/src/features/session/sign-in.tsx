@@ -11,7 +11,7 @@ import { Button } from "@/ui/button";
 import { Command } from "@/ui/copy";
 import { Refusal } from "@/ui/faces";
 import { Field } from "@/ui/field";
-import { Frame } from "./frame";
+import { Frame, Pause } from "./frame";
 
 /** What the hub's refusal means to the person at the form. */
 function reason(error: {
@@ -57,6 +57,8 @@ export function SignInView() {
     if (presence.status === "in") router.replace(next);
   }, [presence.status, next, router]);
 
+  // Which of the two pages this is, is known in a moment; neither should flash by.
+  if (status.isPending && status.failureCount === 0) return <Pause />;
   if (status.data?.needs_setup) return <NeedsSetup version={status.data.version} />;
   return (
     <Frame

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -116,13 +118,23 @@ def _secret(data_dir: Path, env: Mapping[str, str]) -> Secret:
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
         if not path.exists():
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(handle, "w") as file:
-                file.write(secrets.token_hex(32))
-        return Secret(path.read_text().strip())
-    except FileExistsError:
+            _write_once(path, secrets.token_hex(32))
         return Secret(path.read_text().strip())
     except OSError as err:
         raise Misconfigured(
             f"data folder {data_dir}: {err.strerror}; choose one you may write to with --data-dir"
         ) from err
+
+
+def _write_once(path: Path, text: str) -> None:
+    """Whole or not at all, and not over another process's that was quicker."""
+    handle, name = tempfile.mkstemp(dir=path.parent)
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(handle)
+        with contextlib.suppress(FileExistsError):
+            path.hardlink_to(name)
+    finally:
+        Path(name).unlink()

@@ -78,7 +78,8 @@ lock: .stamps/dev ## resolve pyproject.toml anew into requirements/ (ARGS=--upgr
 	lock $(ARGS) pyproject.toml --all-extras --output-file requirements/dev.txt; \
 	lock pyproject.toml --constraints requirements/dev.txt --output-file requirements/base.txt; \
 	lock pyproject.toml --extra hub --extra embedded --constraints requirements/dev.txt --output-file requirements/hub.txt; \
-	lock --group build --constraints requirements/dev.txt --output-file requirements/build.txt
+	for group in build test; do \
+	  lock --group $$group --constraints requirements/dev.txt --output-file requirements/$$group.txt; done
 
 clean: ## forget everything made here, but no data
 	rm -rf .venv .stamps dashboard/node_modules dashboard/.next dashboard/out $(EXPORT) dist

@@ -1,6 +1,7 @@
 """What tests of several folders share: a PostgreSQL for the session, a database and a hub for each test.
 
 The hub is imported by the fixtures that need it: where the agent alone is installed, its tests run without.
+The summary says where the time went.
 """
 
 from __future__ import annotations
@@ -54,3 +55,18 @@ async def stage(database_url: str, clock: HandClock, tmp_path: Path) -> AsyncIte
 async def cast(stage: HubStage) -> Cast:
     """An owner, an admin, a member, a viewer, a stranger, and a server in either organization."""
     return await stage.cast()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The seconds of each folder of tests, fixtures included."""
+    seconds: dict[str, float] = {}
+    tests: dict[str, int] = {}
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport):
+                folder = Path(report.nodeid).parts[1] if "/" in report.nodeid else "."
+                seconds[folder] = seconds.get(folder, 0.0) + report.duration
+                tests[folder] = tests.get(folder, 0) + (report.when == "call")
+    terminalreporter.section("where the time went")
+    for folder, spent in sorted(seconds.items(), key=lambda item: -item[1]):
+        terminalreporter.write_line(f"{spent:8.1f} s  {folder} ({tests[folder]} tests)")

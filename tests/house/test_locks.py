@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 
 from .tree import ROOT
 
-LOCKS = ("base", "hub", "build", "dev")
+LOCKS = ("base", "hub", "build", "test", "dev")
 PINNED = re.compile(r"^([a-z0-9][a-z0-9-]*)==([^ ;]+)(?: ; ([^\\]+))? \\$")
 
 
@@ -45,7 +45,7 @@ def test_every_line_of_a_lock_is_pinned_and_hashed(name: str) -> None:
 
 def test_the_locks_agree() -> None:
     """A version is the same for the agent, the hub and who works on them."""
-    for name in ("base", "hub", "build"):
+    for name in ("base", "hub", "build", "test"):
         odd = {key: version for key, version in lock(name).items() if not _has(lock("dev"), key[0], version)}
         assert odd == {}, f"requirements/{name}.txt differs from dev.txt; run `make lock`"
     assert {name for name, _ in lock("base")} <= {name for name, _ in lock("hub")}
@@ -60,8 +60,9 @@ def test_a_lock_holds_what_pyproject_asks_for(name: str, extras: tuple[str, ...]
     _assert_holds(name, wanted)
 
 
-def test_an_editable_install_needs_nothing_that_is_not_locked() -> None:
-    _assert_holds("build", project()["dependency-groups"]["build"])
+@pytest.mark.parametrize("name", ["build", "test"])
+def test_a_lock_holds_its_group(name: str) -> None:
+    _assert_holds(name, project()["dependency-groups"][name])
 
 
 def test_the_agent_carries_nothing_of_the_hub() -> None:

@@ -83,12 +83,12 @@ class Auth:
 
         Raises: Refused 400 ``invalid_credentials``, the same for an unknown e-mail and a wrong password.
         """
+        now = instant(self._clock.now())
         async with self._database.as_auth() as connection:
-            row = await (await connection.execute(SQL["user_by_email"], {"email": email})).fetchone()
+            row = await (await connection.execute(SQL["user_by_email"], {"email": email, "now": now})).fetchone()
         known = row["encrypted_password"] if row else NOBODY
         right = await asyncio.to_thread(_matches, known, password)
-        now = instant(self._clock.now())
-        if row is None or not right or (row["banned_until"] and row["banned_until"] > now):
+        if row is None or not right or row["banned"]:
             raise Refused(400, "invalid_credentials", "Wrong e-mail or password", "Invalid login credentials")
         async with self._database.as_auth() as connection:
             if HASHER.check_needs_rehash(known):
@@ -152,10 +152,10 @@ class Auth:
                 options={"require": ["exp", "sub", "aud"], "verify_exp": False, "verify_iat": False},
             )
             until = int(claims["exp"]) * 1000
-            person = Person(UUID(claims["sub"]), str(claims.get("email", "")), UUID(claims["session_id"]), until)
+            person = Person(UUID(claims["sub"]), str(claims.get("email", "")), UUID(str(claims["session_id"])), until)
             if until <= self._clock.now():
                 raise unauthorized("The access token has ended: refresh it.")
-        except (jwt.InvalidTokenError, KeyError, ValueError):
+        except (jwt.InvalidTokenError, KeyError, ValueError, OverflowError):
             raise unauthorized("The access token is not valid here: sign in again.") from None
         return person
 

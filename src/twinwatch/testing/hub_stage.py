@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+import socket
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -20,6 +21,7 @@ from uuid import UUID, uuid4
 import jwt
 import msgspec
 import psycopg
+import uvicorn
 
 from twinwatch.hub.keys import new_key
 from twinwatch.hub.main import Hub
@@ -389,6 +391,24 @@ class HubStage:
     async def _call(self, scope: Message, receive: Any, send: Any) -> None:
         await self.app(scope, receive, send)  # whichever hub is running by then
 
+    @asynccontextmanager
+    async def served(self) -> AsyncIterator[str]:
+        """The hub on a real port of 127.0.0.1, for clients that are not in this process: its address."""
+        listening = socket.socket()
+        listening.bind(("127.0.0.1", 0))
+        config = uvicorn.Config(self._call, log_config=None, lifespan="off", access_log=False, interface="asgi3")
+        server = _QuietServer(config)
+        serving = asyncio.ensure_future(server.serve(sockets=[listening]))
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while not server.started:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            await serving
+            listening.close()
+
     async def execute(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         """A statement as the superuser; its rows, if it has any."""
         if self._owner is None or self._owner.broken:
@@ -468,6 +488,14 @@ class HubStage:
             agent=await self.agent(mine, "web-1"),
             other_agent=await self.agent(other, "elsewhere"),
         )
+
+
+class _QuietServer(uvicorn.Server):
+    """uvicorn that leaves the signals to the test runner."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -15,6 +16,8 @@ from twinwatch.hub.refusals import Refused
 router = APIRouter(prefix="/auth/v1", tags=["auth"])
 
 BODY_BYTES = 10_000
+UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+"""What JSON can say and PostgreSQL cannot hold: a zero, and half of a surrogate pair."""
 
 
 @router.post("/token")
@@ -75,7 +78,6 @@ async def _body(request: Request) -> dict[str, Any]:
 
 def _text(body: dict[str, Any], name: str) -> str:
     value = body.get(name)
-    # PostgreSQL's text holds no zero character.
-    if not isinstance(value, str) or not value or len(value) > 1_000 or "\0" in value:
+    if not isinstance(value, str) or not value or len(value) > 1_000 or UNSTORABLE.search(value):
         raise Refused(400, "validation_failed", "Missing value", f"{name}: expected a text")
     return value

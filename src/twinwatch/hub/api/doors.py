@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import secrets
 from dataclasses import dataclass
@@ -78,8 +79,13 @@ SignedIn = Annotated[Person, Depends(_person)]
 
 
 def device_of(request: Request) -> Device:
-    """Where a request comes from, as far as the hub can see."""
-    return Device(request.headers.get("user-agent", ""), request.client.host if request.client else None)
+    """Where a request comes from, as far as the hub can see; a proxy may tell it anything, or nothing."""
+    host = request.client.host if request.client else ""
+    try:
+        ip = str(ipaddress.ip_address(host.partition("%")[0]))
+    except ValueError:
+        ip = None
+    return Device(request.headers.get("user-agent", ""), ip)
 
 
 def public_url(request: Request) -> str:

@@ -1,5 +1,6 @@
 -- name: user_by_email
-select id, email, encrypted_password, banned_until from auth.users
+select id, email, encrypted_password, coalesce(banned_until > %(now)s, false) as banned
+from auth.users
 where lower(email) = lower(%(email)s) and deleted_at is null
 
 -- name: user_by_session

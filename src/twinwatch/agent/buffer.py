@@ -25,9 +25,9 @@ from typing import Any
 
 import msgspec
 
-from twinwatch.agent.statements import load_statements
 from twinwatch.protocol import limits
 from twinwatch.protocol.samples import Frame, Shape
+from twinwatch.world.statements import load_statements
 
 KEPT_MILLISECONDS = 24 * 60 * 60 * 1000
 BATCH_TICKS = limits.BATCH_FRAMES

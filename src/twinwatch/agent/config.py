@@ -15,11 +15,11 @@ import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from twinwatch.protocol import limits
+from twinwatch.world.addresses import is_loopback
 from twinwatch.world.secret import Secret, SecretUnreadable, read_secret
 
 ROOT_STATE_DIR = Path("/var/lib/twinwatch-agent")
@@ -102,7 +102,7 @@ def hub_address(text: str, *, allow_plain_http: bool = False) -> str:
         raise Misconfigured(f"hub address {text!r}: expected https://host or https://host:port")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise Misconfigured(f"hub address of {parts.hostname}: user, password, query and fragment have no place in it")
-    if parts.scheme == "http" and not _is_loopback(parts) and not allow_plain_http:
+    if parts.scheme == "http" and not is_loopback(parts.hostname) and not allow_plain_http:
         raise Misconfigured(
             f"hub address {text!r}: over plain http keys and samples can be read on the way; use https://, "
             "or say --allow-plain-http (TWINWATCH_ALLOW_PLAIN_HTTP=1) if the network is trusted"
@@ -167,11 +167,3 @@ def _flag(environment: Mapping[str, str], name: str) -> bool:
     if text in ("1", "true", "yes"):
         return True
     raise Misconfigured(f"{name}: {text!r}: expected 1 or 0")
-
-
-def _is_loopback(address: SplitResult) -> bool:
-    host = address.hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")

@@ -11,7 +11,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-import ipaddress
 import shlex
 import zipfile
 from functools import cache
@@ -21,6 +20,7 @@ from urllib.parse import urlsplit
 
 import twinwatch
 from twinwatch.hub.views import InstallStep
+from twinwatch.world.addresses import is_loopback
 
 WHEEL = f"twinwatch-{twinwatch.__version__}-py3-none-any.whl"
 LEFT_OUT = ("hub", "testing")
@@ -45,7 +45,7 @@ def install_steps(url: str, key: str) -> list[InstallStep]:
 
 def install_warning(url: str) -> str | None:
     """What would keep another machine from following these steps, or make it unwise."""
-    if is_loopback(url):
+    if is_loopback(urlsplit(url).hostname or ""):
         return (
             "This hub listens on this machine only. For other servers start it with --listen 0.0.0.0:8400 and "
             "--public-url set to an address that they can reach."
@@ -55,17 +55,9 @@ def install_warning(url: str) -> str | None:
     return None
 
 
-def is_loopback(url: str) -> bool:
-    """Whether the address means the machine that asks."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-
-
 def _is_plain(url: str) -> bool:
-    return urlsplit(url).scheme == "http" and not is_loopback(url)
+    parts = urlsplit(url)
+    return parts.scheme == "http" and not is_loopback(parts.hostname or "")
 
 
 @cache

@@ -879,6 +879,8 @@ export interface components {
             host: {
                 [key: string]: string;
             };
+            /** @default  */
+            digest: string;
         };
         /**
          * MonitorFacts

@@ -103,6 +103,7 @@ export function Refusal({ problem, className }: { problem: Error; className?: st
   return (
     <div
       role="alert"
+      data-testid="refusal"
       className={classes(
         "flex gap-2 rounded-lg border border-down/30 bg-down/7 px-3 py-2 text-sm",
         className,

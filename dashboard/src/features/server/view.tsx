@@ -18,18 +18,19 @@ import { HeadlineTiles } from "./tiles";
 
 const MINUTE = 60_000;
 const RANGES = {
-  "15m": { name: "Last 15 minutes", ms: 15 * MINUTE },
-  "1h": { name: "Last hour", ms: 60 * MINUTE },
-  "3h": { name: "Last 3 hours", ms: 180 * MINUTE },
-  "6h": { name: "Last 6 hours", ms: 360 * MINUTE },
-  "12h": { name: "Last 12 hours", ms: 720 * MINUTE },
-  "24h": { name: "Last 24 hours", ms: 1440 * MINUTE },
+  "15m": { name: "last 15 minutes", ms: 15 * MINUTE },
+  "1h": { name: "last hour", ms: 60 * MINUTE },
+  "3h": { name: "last 3 hours", ms: 180 * MINUTE },
+  "6h": { name: "last 6 hours", ms: 360 * MINUTE },
+  "12h": { name: "last 12 hours", ms: 720 * MINUTE },
+  "24h": { name: "last 24 hours", ms: 1440 * MINUTE },
 } as const;
 type RangeName = keyof typeof RANGES;
 const RANGE_OPTIONS = (Object.keys(RANGES) as RangeName[]).map((value) => ({
   value,
   label: value,
-  name: RANGES[value].name,
+  // What is read aloud begins with what is written, so that it can be spoken too.
+  name: `${value}, ${RANGES[value].name}`,
 }));
 
 export function ServerView() {

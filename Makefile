@@ -9,7 +9,9 @@ MAKEFLAGS += --no-print-directory
 .PHONY: help setup up dashboard test check check-python check-dashboard bench e2e smoke docs lock clean FORCE
 
 BIN := .venv/bin
-PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet
+PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet --no-compile
+# Python's and the dashboard's packages come from different places: fetched side by side.
+TOGETHER := $(MAKE) --silent -j2
 # The install of this folder itself; its build backend is locked too, so nothing is fetched besides.
 EDITABLE := $(PIP) --no-deps --no-build-isolation --editable .
 EXPORT := src/twinwatch/hub/dashboard
@@ -28,9 +30,11 @@ help: ## this list
 	@echo "make TARGET:"
 	@sed -n 's/^\([a-z][a-z0-9-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 14
 
-setup: .stamps/dev .stamps/node ## .venv with everything, and the dashboard's packages
+setup: .stamps/venv .stamps/tools ## .venv with everything, and the dashboard's packages
+	@$(TOGETHER) .stamps/dev .stamps/node
 
-up: .stamps/hub dashboard ## database, hub, dashboard and this machine's agent (ARGS="--listen 127.0.0.1:9000")
+up: .stamps/venv .stamps/tools ## database, hub, dashboard and this machine's agent (ARGS="--listen 127.0.0.1:9000")
+	@$(TOGETHER) .stamps/hub dashboard
 	@exec $(BIN)/twinwatch up $(ARGS)
 
 dashboard: .stamps/node ## build the dashboard, if it changed, into the hub's package
@@ -42,8 +46,8 @@ dashboard: .stamps/node ## build the dashboard, if it changed, into the hub's pa
 	rm -rf $(EXPORT).new; cp -R dashboard/out $(EXPORT).new; rm -rf $(EXPORT); mv $(EXPORT).new $(EXPORT); \
 	mv .stamps/dashboard.begun .stamps/dashboard
 
-check: .stamps/dev .stamps/node ## format, lint, types, doors: both languages
-	@$(MAKE) -j2 --output-sync=target check-python check-dashboard
+check: setup ## format, lint, types, doors: both languages
+	@$(TOGETHER) --output-sync=target check-python check-dashboard
 
 check-python:
 	@$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --check .; exit 1; }
@@ -59,16 +63,16 @@ check-dashboard:
 test: check dashboard .stamps/debian ## check, and every test, with where the time goes
 	@$(BIN)/python -m pytest $(addprefix tests/,$(TESTS)) $(ARGS)
 
-e2e: .stamps/dev dashboard .stamps/debian ## the tests in a real browser
+e2e: setup dashboard .stamps/debian ## the tests in a real browser
 	@$(BIN)/python -m pytest tests/e2e $(ARGS)
 
-bench: .stamps/dev dashboard ## every figure as a line of JSON (ARGS="ingest --quick")
+bench: setup dashboard ## every figure as a line of JSON (ARGS="ingest --quick")
 	@$(BIN)/python -m bench $(ARGS)
 
-smoke: .stamps/dev dashboard ## bring everything up in a temporary folder, read samples, take it down: a line of JSON
+smoke: setup dashboard ## bring everything up in a temporary folder, read samples, take it down: a line of JSON
 	@$(BIN)/python -m bench.smoke $(ARGS)
 
-docs: .stamps/dev .stamps/node ## generate docs/reference and the dashboard's API types from the code
+docs: setup ## generate docs/reference and the dashboard's API types from the code
 	@$(BIN)/python docs/generate.py
 	@cd dashboard && npm run --silent api -- ../docs/reference/openapi.json
 
@@ -112,13 +116,15 @@ endif
 	@$(EDITABLE)
 	@touch $@ .stamps/hub
 
-.stamps/node: dashboard/package-lock.json
+.stamps/tools:
 	@node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 9) ? 0 : 1)' 2>/dev/null || \
-	  { echo "building the dashboard needs Node 20.9 or newer; this is $$(node --version 2>/dev/null || echo none)" >&2; exit 1; }
-	@command -v npm >/dev/null || { echo "building the dashboard needs npm, which comes with Node: install it" >&2; exit 1; }
-	@mkdir -p .stamps
+	  { echo "the dashboard is built with Node 20.9 or newer; found: $$(node --version 2>/dev/null || echo none)" >&2; exit 1; }
+	@command -v npm >/dev/null || { echo "the dashboard is built with npm, which comes with Node; found none" >&2; exit 1; }
+	@mkdir -p .stamps; touch $@
+
+.stamps/node: .stamps/tools dashboard/package-lock.json
 	@echo "installing the dashboard's packages"
-	@cd dashboard && npm ci --no-audit --no-fund --loglevel=error
+	@cd dashboard && npm ci --no-audit --no-fund --loglevel=error >../.stamps/node.log
 	@touch $@
 
 # Only root can install them; a test that misses one is skipped, and says which.

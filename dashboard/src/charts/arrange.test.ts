@@ -1,7 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Line } from "@/lib/series";
-import { arrange, columns, extent, type Facts } from "./arrange";
-import { ceilingOf } from "./sparkline";
+import { arrange, ceilingOf, columns, extent, type Facts } from "./arrange";
 
 const line = (id: number, labels: Record<string, string>, values: (number | null)[] = [1]): Line => ({
   id,

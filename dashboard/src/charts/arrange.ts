@@ -123,7 +123,14 @@ export function extent(
   return [lowest, highest];
 }
 
-/** The row nearest to an instant among those that hold anything; null when none does. */
+/** Whether there is nothing to draw at all. */
 export function isEmpty(frame: Frame): boolean {
   return frame.lines.every((line) => line.values.every((value) => value === null));
+}
+
+/** The upper end of an axis: the top where values come near it, else the step of it that they stay under. */
+export function ceilingOf(highest: number, top: number | null): number {
+  if (top === null) return highest > 0 ? highest * 1.08 : 1;
+  if (highest > top) return highest * 1.05;
+  return top * ([0.05, 0.1, 0.25, 0.5].find((part) => highest <= part * top * 0.92) ?? 1);
 }

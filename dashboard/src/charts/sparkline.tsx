@@ -1,6 +1,7 @@
 "use client";
 
 import { classes } from "@/lib/classes";
+import { ceilingOf } from "./arrange";
 
 /**
  * A small picture of a column: no axes, no words. Gaps stay gaps. The scale ends at `top`, or a step below it when the
@@ -81,10 +82,3 @@ export function Sparkline({
 }
 
 const round = (value: number) => Math.round(value * 10) / 10;
-
-/** The upper end of an axis: the top where values come near it, else the step of it that they stay under. */
-export function ceilingOf(highest: number, top: number | null): number {
-  if (top === null) return highest > 0 ? highest * 1.08 : 1;
-  if (highest > top) return highest * 1.05;
-  return top * ([0.05, 0.1, 0.25, 0.5].find((part) => highest <= part * top * 0.92) ?? 1);
-}

@@ -4,21 +4,14 @@ import { type KeyboardEvent, useEffect, useMemo, useRef } from "react";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import type { SeriesId } from "@/lib/api";
-import { classes } from "@/lib/classes";
 import type { Frame } from "@/lib/series";
 import { useShade } from "@/lib/theme";
-import { axisLabels, axisSteps, moment, NOTHING, say, timeLabels } from "@/lib/units";
-import { columns, type Drawn, extent } from "./arrange";
-import { colourOf, colourToken, dashOf, faded, readPalette } from "./palette";
-import { ceilingOf } from "./sparkline";
-
-/** Room for the labels of the values: the same for all charts, so that their times align; less on a phone. */
-const GUTTER = 62;
-const NARROW = 420;
-const NARROW_GUTTER = { short: 42, long: 58 };
-const ROWS_SHOWN = 12;
-
-export type Pointed = { row: number | null };
+import { axisLabels, axisSteps, timeLabels } from "@/lib/units";
+import { ceilingOf, columns, type Drawn, extent } from "./arrange";
+import { gutterOf } from "./gutter";
+import { drawHeat } from "./heat";
+import { colourOf, dashOf, faded, readPalette } from "./palette";
+import { showTip } from "./tip";
 
 export type TimeChartProps = {
   label: string;
@@ -136,9 +129,7 @@ export function TimeChart(props: TimeChartProps) {
       <div
         ref={tip}
         role="status"
-        className={classes(
-          "pointer-events-none invisible absolute top-0 left-0 z-20 max-w-[min(20rem,80vw)] min-w-36 rounded-lg border border-line bg-raised/96 px-2.5 py-2 text-xs shadow-float",
-        )}
+        className="pointer-events-none invisible absolute top-0 left-0 z-20 max-w-[min(20rem,80vw)] min-w-36 rounded-lg border border-line bg-raised/96 px-2.5 py-2 text-xs shadow-float"
       />
     </div>
   );
@@ -318,11 +309,6 @@ function make(
   return new uPlot(options, [[], ...drawn.map(() => [])] as unknown as uPlot.AlignedData, box);
 }
 
-function gutterOf(width: number, unit: string): number {
-  if (width >= NARROW) return GUTTER;
-  return unit.startsWith("By") || unit === "s" ? NARROW_GUTTER.long : NARROW_GUTTER.short;
-}
-
 /** A point of its own only where a sample stands alone between gaps and would have no line. */
 function lonely(u: uPlot, index: number): boolean {
   const values = u.data[index];
@@ -330,105 +316,4 @@ function lonely(u: uPlot, index: number): boolean {
   let points = 0;
   for (const value of values) if (value !== null && value !== undefined && ++points > 1) return false;
   return points === 1;
-}
-
-function drawHeat(u: uPlot, { drawn, frame, top }: TimeChartProps, colour: string): void {
-  const { ctx, bbox } = u;
-  const times = frame.times;
-  const rows = drawn.length;
-  const full = top ?? (Math.max(...drawn.flatMap(({ line }) => line.values.map((value) => value ?? 0))) || 1);
-  const gapX = frame.stepMs ?? medianStep(times);
-  ctx.save();
-  ctx.beginPath();
-  ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
-  ctx.clip();
-  const rowHeight = bbox.height / rows;
-  drawn.forEach(({ line }, row) => {
-    const y = Math.round(bbox.top + row * rowHeight);
-    const bottom = Math.round(bbox.top + (row + 1) * rowHeight) - (rowHeight > 5 ? 1 : 0);
-    line.values.forEach((value, index) => {
-      if (value === null) return;
-      const time = times[index] as number;
-      const next = times[index + 1];
-      const end = next !== undefined && next - time < gapX * 1.9 ? next : time + gapX;
-      // Both edges rounded alike: overlapping cells would show as seams.
-      const x = Math.round(u.valToPos(time / 1000, "x", true));
-      const right = Math.round(u.valToPos(end / 1000, "x", true));
-      ctx.fillStyle = faded(colour, 0.05 + 0.95 * Math.min(1, Math.max(0, value / full)));
-      ctx.fillRect(x, y, Math.max(1, right - x), bottom - y);
-    });
-  });
-  ctx.restore();
-}
-
-function medianStep(times: readonly number[]): number {
-  const steps = times.slice(1).map((time, row) => time - (times[row] as number));
-  steps.sort((a, b) => a - b);
-  return steps[Math.floor(steps.length / 2)] ?? 15_000;
-}
-
-/** Fills and places the tooltip. Built by hand, since it follows every movement of the pointer. */
-function showTip(u: uPlot, tip: HTMLElement, props: TimeChartProps, row: number | null): void {
-  const time = row === null ? undefined : props.frame.times[row];
-  if (row === null || time === undefined) {
-    tip.style.visibility = "hidden";
-    return;
-  }
-  const { drawn, hidden, unit, style } = props;
-  let rows = drawn
-    .filter((each) => !hidden.has(each.line.id))
-    .map((each) => ({ each, value: each.line.values[row] ?? null }))
-    .filter(({ value }) => value !== null) as { each: Drawn; value: number }[];
-  const top = u.cursor.top ?? 0;
-  let near: Drawn | null = null;
-  if (style === "heat") near = drawn[Math.floor((top / u.over.clientHeight) * drawn.length)] ?? null;
-  else if (style === "stack") rows.reverse();
-  else {
-    rows.sort((a, b) => Number(a.each.below) - Number(b.each.below) || b.value - a.value);
-    let distance = 24;
-    for (const { each, value } of rows) {
-      const away = Math.abs(u.valToPos(each.below ? -value : value, "y") - top);
-      if (away < distance) {
-        distance = away;
-        near = each;
-      }
-    }
-  }
-  if (style === "heat")
-    rows.sort((a, b) => Number(b.each === near) - Number(a.each === near) || b.value - a.value);
-  const more = rows.length - ROWS_SHOWN;
-  if (more > 0) rows = rows.slice(0, ROWS_SHOWN);
-
-  tip.replaceChildren(
-    element("div", "mb-1 font-medium text-ink", moment(time)),
-    ...(rows.length === 0 ? [element("div", "text-ink-3", "No sample")] : []),
-    ...rows.map(({ each, value }) => {
-      const item = element(
-        "div",
-        `flex items-center gap-2 leading-[18px] ${each === near ? "text-ink font-medium" : "text-ink-2"}`,
-      );
-      const swatch = element("span", "h-2.5 w-[3px] shrink-0 rounded-full");
-      swatch.style.background = style === "heat" ? "var(--chart-1)" : colourToken(each.colour);
-      item.append(
-        swatch,
-        element("span", "min-w-0 flex-1 truncate", each.name),
-        element("span", "pl-3 text-ink", value === null ? NOTHING : say(unit, value)),
-      );
-      return item;
-    }),
-    ...(more > 0 ? [element("div", "pt-0.5 text-ink-3", `and ${more} more`)] : []),
-  );
-  const left = (u.cursor.left ?? 0) + gutterOf(u.width, unit);
-  const width = tip.offsetWidth;
-  const room = u.width;
-  const beside = left + 14 + width <= room ? left + 14 : left - 14 - width;
-  tip.style.transform = `translate(${Math.round(Math.max(0, Math.min(beside, room - width)))}px, 6px)`;
-  tip.style.visibility = "visible";
-}
-
-function element(tag: string, className: string, text?: string): HTMLElement {
-  const made = document.createElement(tag);
-  made.className = className;
-  if (text !== undefined) made.textContent = text;
-  return made;
 }

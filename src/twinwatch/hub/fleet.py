@@ -140,7 +140,8 @@ class Fleet:
         Raises: Refused 404 for a server not to be seen; 422 ``limit`` beyond ``RANGE_SERIES``.
         """
         async with self._database.as_person(person.user_id) as connection:
-            asked = {"server": server_id, "metrics": list(metrics), "limit": RANGE_SERIES + 1}
+            named = [name for name in metrics if "\0" not in name]  # which PostgreSQL cannot even be asked for
+            asked = {"server": server_id, "metrics": named, "limit": RANGE_SERIES + 1}
             cursor = await connection.execute(SQL["series_of_metrics"], asked)
             series = [SeriesInfo(row["id"], row["metric"], row["labels"]) for row in await cursor.fetchall()]
         if not series:

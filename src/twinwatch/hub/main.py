@@ -131,13 +131,15 @@ def application(rooms: Rooms | None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url="/api/v1/openapi.json",
+        redirect_slashes=False,
         responses=PROBLEMS,
     )
     app.state.rooms = rooms
     install_handlers(app)
     for module in (agent_routes, auth_routes, accounts_routes, servers, pages):
         app.include_router(module.router)
-    app.mount("/", pages.Pages(pages.dashboard_folder()))
+    # Not a mount, which would match every path: a wrong method on a known route could not be told from a page.
+    app.router.default = pages.Pages(pages.dashboard_folder())
     made = app.openapi
 
     def openapi() -> dict[str, Any]:

@@ -129,7 +129,9 @@ def install_handlers(app: FastAPI) -> None:
     async def on_http(request: Request, err: Exception) -> Response:
         known = cast("HTTPException", err)
         slug = {404: "not-found", 405: "method-not-allowed"}.get(known.status_code, "refused")
-        return refuse(request, Refused(known.status_code, slug, str(known.detail), str(known.detail)))
+        response = refuse(request, Refused(known.status_code, slug, str(known.detail), str(known.detail)))
+        response.headers.update(known.headers or {})
+        return response
 
     async def on_bug(request: Request, err: Exception) -> Response:
         log.error("request %s failed: %s %s", request_id_of(request), request.method, request.url.path, exc_info=err)

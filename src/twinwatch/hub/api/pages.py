@@ -17,6 +17,7 @@ from pathlib import Path
 from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
 from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 from starlette.types import Message, Receive, Scope, Send
 
@@ -26,6 +27,7 @@ router = APIRouter(include_in_schema=False)
 
 INLINE_SCRIPT = re.compile(rb"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.DOTALL)
 YEAR_SECONDS = 31_536_000
+NO_PAGES = ("/api/", "/auth/", "/install/")
 UNBUILT = (
     "The hub runs, but its dashboard was not built. In the source tree run `make dashboard`; "
     "an installed twinwatch contains it.\n"
@@ -52,24 +54,26 @@ class Pages:
         self._files = StaticFiles(directory=folder, html=True) if folder else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request for a file."""
+        """One request for a file. What no route took is no page either below the API's prefixes."""
+        if scope["type"] == "http" and scope["path"].startswith(NO_PAGES):
+            raise HTTPException(404, "There is no such route.")
         if self._files is None or self._folder is None:
             await PlainTextResponse(UNBUILT, 503)(scope, receive, send)
             return
-        folder = self._folder
-        path = scope["path"]
+        page = self._folder / self._files.get_path(scope)
+        lost = self._folder / "404.html"
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in SAFE_HEADERS.items():
                     headers[name] = value
-                if path.startswith("/_next/static/"):
+                if scope["path"].startswith("/_next/static/") and message["status"] < 400:
                     headers["cache-control"] = f"public, max-age={YEAR_SECONDS}, immutable"
                 else:
                     headers["cache-control"] = "no-cache"
                 if headers.get("content-type", "").startswith("text/html"):
-                    headers["content-security-policy"] = _policy(_page(folder, path, message["status"]))
+                    headers["content-security-policy"] = _policy(lost if message["status"] == 404 else page)
             await send(message)
 
         await self._files(scope, receive, with_headers)
@@ -83,16 +87,10 @@ SAFE_HEADERS = {
 }
 
 
-def _page(folder: Path, path: str, status: int) -> Path:
-    if status == 404:
-        return folder / "404.html"
-    named = folder / path.lstrip("/")
-    return named / "index.html" if named.is_dir() else named
-
-
 @cache
 def _policy(page: Path) -> str:
-    scripts = INLINE_SCRIPT.findall(page.read_bytes()) if page.is_file() else []
+    file = page / "index.html" if page.is_dir() else page
+    scripts = INLINE_SCRIPT.findall(file.read_bytes()) if file.is_file() else []
     hashes = {base64.b64encode(hashlib.sha256(script).digest()).decode() for script in scripts}
     allowed = " ".join(["'self'", *sorted(f"'sha256-{digest}'" for digest in hashes)])
     return (

@@ -20,6 +20,8 @@ router = APIRouter(prefix="/api/v1", tags=["servers"])
 
 POINTS = 2_000
 SILENCE_SECONDS = 15.0
+LAST_INSTANT = 253_402_300_799_999
+"""The end of the year 9999: Python's calendar knows none after it."""
 LONGEST_RANGE = 400 * 24 * 3600 * 1000
 
 
@@ -72,8 +74,8 @@ async def points(
     hub: Hub,
     person: SignedIn,
     metric: Annotated[list[str], Query(min_length=1, max_length=50)],
-    since: Annotated[int, Query(ge=0, le=1 << 52, description="ms UTC, inclusive")],
-    to: Annotated[int, Query(ge=0, le=1 << 52, description="ms UTC, exclusive")],
+    since: Annotated[int, Query(ge=0, le=LAST_INSTANT, description="ms UTC, inclusive")],
+    to: Annotated[int, Query(ge=0, le=LAST_INSTANT, description="ms UTC, exclusive")],
     points: Annotated[int, Query(ge=1, le=POINTS, description="how many points at most")] = 300,
 ) -> Response:
     """Series of these metrics on one axis, coarsened to the points asked for: a point is the mean of its step."""

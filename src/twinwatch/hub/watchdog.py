@@ -39,7 +39,7 @@ class Watchdog:
         self._database = database
         self._patience = patience
         self._changed = changed
-        self._states: dict[UUID, State] = {}
+        self._states: dict[UUID, State] | None = None
 
     async def run(self) -> None:
         """Looks until cancelled. A database that is away postpones the look, it does not end it."""
@@ -64,6 +64,8 @@ class Watchdog:
             now = self._clock.now()
             states = {row["id"]: state_of(row["heard"], now, self._patience) for row in await cursor.fetchall()}
         before, self._states = self._states, states
+        if before is None:
+            return
         for server_id, state in states.items():
-            if before and before.get(server_id) != state:
+            if before.get(server_id) != state:
                 await self._changed(server_id)

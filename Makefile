@@ -15,7 +15,7 @@ TOGETHER := $(MAKE) --silent -j2
 # The install of this folder itself; its build backend is locked too, so nothing is fetched besides.
 EDITABLE := $(PIP) --no-deps --no-build-isolation --editable .
 EXPORT := src/twinwatch/hub/dashboard
-SOURCES := $(wildcard dashboard/src dashboard/public dashboard/*.json dashboard/*.ts dashboard/*.mjs)
+SOURCES := $(wildcard $(addprefix dashboard/,src public package-lock.json tsconfig.json next.config.ts postcss.config.mjs))
 TESTS := house unit contract service story e2e
 # Debian's names of what some tests drive: a browser, other PostgreSQL versions, several hosts on one.
 DEBIAN := chromium postgresql iproute2

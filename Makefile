@@ -17,8 +17,8 @@ EDITABLE := $(PIP) --no-deps --no-build-isolation --editable .
 EXPORT := src/twinwatch/hub/dashboard
 SOURCES := $(wildcard $(addprefix dashboard/,src public package-lock.json tsconfig.json next.config.ts postcss.config.mjs))
 TESTS := house unit contract service story e2e
-# Debian's names of what some tests drive: a browser, other PostgreSQL versions, several hosts on one.
-DEBIAN := chromium postgresql iproute2
+# Debian's names of what some tests drive: a browser, another PostgreSQL.
+DEBIAN := chromium openssl postgresql
 export NEXT_TELEMETRY_DISABLED := 1
 
 # The first python that is new enough; `make PYTHON=/path/to/python3.12 up` chooses another.

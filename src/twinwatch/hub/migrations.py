@@ -7,6 +7,8 @@ Source: the table ``supabase_migrations.schema_migrations`` as the Supabase CLI 
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hashlib
 import hmac
 from importlib.resources import files
@@ -23,6 +25,8 @@ from twinwatch.world.secret import Secret
 OLDEST_POSTGRES = 15
 LOGIN = "twinwatch_hub"
 LOCK = "select pg_advisory_lock(hashtextextended('twinwatch.migrations', 0))"
+TRIES = 10
+AGAIN_SECONDS = 0.1
 RECORD = "insert into supabase_migrations.schema_migrations (version, statements, name) values (%s, %s, %s)"
 
 
@@ -74,11 +78,20 @@ async def migrate(owner_url: str, secret: Secret) -> str:
             )
         try:
             await connection.execute(LOCK)
-            for migration in await _pending(connection):
-                await _apply(connection, migration)
-            return await _login(connection, owner_url, secret)
+            for _ in range(TRIES - 1):
+                # "tuple concurrently updated": the lock is a database's own, the roles are shared by all of a server.
+                with contextlib.suppress(psycopg.errors.InternalError_):
+                    return await _bring_up_to_date(connection, owner_url, secret)
+                await asyncio.sleep(AGAIN_SECONDS)
+            return await _bring_up_to_date(connection, owner_url, secret)
         except psycopg.Error as err:
             raise Misconfigured(f"migration refused by PostgreSQL: {_brief(err)}") from err
+
+
+async def _bring_up_to_date(connection: psycopg.AsyncConnection, owner_url: str, secret: Secret) -> str:
+    for migration in await _pending(connection):
+        await _apply(connection, migration)
+    return await _login(connection, owner_url, secret)
 
 
 async def _pending(connection: psycopg.AsyncConnection) -> list[Migration]:
@@ -104,6 +117,8 @@ async def _apply(connection: psycopg.AsyncConnection, migration: Migration) -> N
         async with connection.transaction():
             await connection.execute(migration.text.encode())
             await connection.execute(RECORD, (migration.version, [migration.text], migration.name))
+    except psycopg.errors.InternalError_:
+        raise
     except psycopg.Error as err:
         raise Misconfigured(f"migration {migration.version}_{migration.name} failed: {_brief(err)}") from err
 

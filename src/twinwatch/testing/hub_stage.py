@@ -324,18 +324,23 @@ async def say(client: Client, route: str, message: object, *, accept: str = code
 
 
 class HubStage:
-    """A hub, its clock, and ways to put people and agents before it. Use ``async with``."""
+    """A hub, its clock, and ways to put people and agents before it. Use ``async with``.
+
+    ``owner_url`` is whom it migrates as; ``superuser_url``, if that is somebody else, is how the stage is set.
+    """
 
     def __init__(
         self,
         owner_url: str,
         data_dir: Path,
         *,
+        superuser_url: str = "",
         clock: HandClock | None = None,
         patience: Patience | None = None,
         public_url: str = "",
     ) -> None:
         self.owner_url = owner_url
+        self._superuser_url = superuser_url or owner_url
         self.clock = clock or HandClock()
         self.settings = Settings(
             owner_url=owner_url,
@@ -351,7 +356,7 @@ class HubStage:
 
     async def __aenter__(self) -> HubStage:
         self.serving_url = await migrate(self.owner_url, SECRET)
-        self._owner = await psycopg.AsyncConnection.connect(self.owner_url, autocommit=True)
+        self._owner = await psycopg.AsyncConnection.connect(self._superuser_url, autocommit=True)
         await self.start()
         return self
 
@@ -412,7 +417,7 @@ class HubStage:
     async def execute(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         """A statement as the superuser; its rows, if it has any."""
         if self._owner is None or self._owner.broken:
-            self._owner = await psycopg.AsyncConnection.connect(self.owner_url, autocommit=True)
+            self._owner = await psycopg.AsyncConnection.connect(self._superuser_url, autocommit=True)
         cursor = await self._owner.execute(statement.encode(), values or None)
         return [] if cursor.description is None else await cursor.fetchall()
 

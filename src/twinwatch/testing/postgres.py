@@ -67,6 +67,10 @@ class Cluster:
         self._server.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def binaries(self) -> Path:
+        """The folder of its ``postgres`` and ``initdb``, where the user that runs them can reach them."""
+        return self._server._reachable_binaries()
+
     def empty_database(self) -> str:
         """A new database without a schema: the superuser's connection string."""
         return self._create(f"test_{next(self._names)}", "template1")

@@ -9,6 +9,7 @@ const config: NextConfig = {
   trailingSlash: true,
   skipTrailingSlashRedirect: developing,
   reactStrictMode: true,
+  allowedDevOrigins: ["127.0.0.1"],
   images: { unoptimized: true },
   // `npm run types` is the gate; the build need not check a second time.
   typescript: { ignoreBuildErrors: true },

@@ -22,6 +22,7 @@ from bench.rig.line import Answer, Line
 from twinwatch.protocol.codec import MSGPACK, decode, pack
 from twinwatch.protocol.heartbeat import Heartbeat
 from twinwatch.protocol.hello import Register, Registered
+from twinwatch.protocol.metrics import Catalogue, Chart, Headline, Metric, MonitorFacts
 from twinwatch.protocol.samples import Batch, BatchAccepted, Frame, SeriesKey, Shape, shape_of
 
 SERIES = 150
@@ -43,6 +44,19 @@ SYSTEM = shape_of(
     ),
 )
 OWN = shape_of("twinwatch", (SeriesKey("bench.duration"), SeriesKey("bench.up")))
+CATALOGUE = Catalogue(
+    agent_version=VERSION,
+    monitors=(
+        MonitorFacts(
+            name="system",
+            title="System",
+            interval_seconds=TICK_MILLISECONDS / 1000,
+            metrics=tuple(Metric(name, "1", "One of many.") for name in sorted({one.metric for one in SYSTEM.series})),
+            charts=(Chart("Shares", ("bench.share.1",), by=("cpu.logical_number",)),),
+            headlines=(Headline("Share", "bench.share.1"), Headline("Rate", "bench.rate.1"), Headline("Mark", MARK)),
+        ),
+    ),
+)
 SAMPLES_PER_BATCH = TICKS_PER_BATCH * (len(SYSTEM.series) + len(OWN.series))
 
 
@@ -149,7 +163,7 @@ class Crowd:
         self.agents: list[Simulated] = []
 
     async def join(self, enrolment_key: str) -> None:
-        """Registers all of them, and lets the hub learn their series with a first batch."""
+        """Registers all of them, each with its catalogue, and lets the hub learn their series with a first batch."""
         self.agents = [self.made(number) for number in range(self._count)]
 
         async def enter(agent: Simulated) -> None:
@@ -163,6 +177,9 @@ class Crowd:
             agent.server_id = registered.server_uuid
             agent.line = Line(self._host, self._port, registered.server_key)
             await agent.beat()
+            declared = await agent.line.post("catalogue", pack(CATALOGUE))
+            if declared.status != 204:
+                raise Failed(f"catalogue refused: {declared.status} {declared.body[:300]!r}")
             await agent.push(*agent.batch(now() - 10 * TICK_MILLISECONDS, shapes=(SYSTEM, OWN)))
 
         await each(self.agents, enter)

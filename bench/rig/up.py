@@ -139,8 +139,9 @@ class Up:
             trouble.append(f"folder {self._folder} is left")
         if err is None and trouble:
             raise Failed("; ".join(trouble) + log)
-        if err is not None and not isinstance(err, Failed) and isinstance(err, Exception):
-            raise Failed(f"{type(err).__name__}: {err}{log}") from err
+        if isinstance(err, Exception) and not (isinstance(err, Failed) and err.has_logs):
+            said = str(err) if isinstance(err, Failed) else f"{type(err).__name__}: {err}"
+            raise Failed(said + log) from err
 
     async def _stop(self, running: asyncio.subprocess.Process) -> list[str]:
         self._all += [one for one in descendants(running.pid) if one not in self._all]
@@ -169,7 +170,7 @@ class Up:
         return found[0]
 
     def _failed(self, reason: str) -> Failed:
-        return Failed(reason + self._ends_of_logs())
+        return Failed(reason + self._ends_of_logs(), has_logs=True)
 
     def _ends_of_logs(self) -> str:
         said = "".join(f"\n  stdout  {text}" for text in self._said[-LOG_LINES:] if text)

@@ -320,6 +320,18 @@ async def test_a_gap_at_the_end_of_a_frame_does_not_hide_what_came_before_it(gro
     assert await ground.store.latest([server.id]) == {server.id: [Last(server.series[0], EPOCH, 1.0)]}
 
 
+async def test_the_latest_of_some_series_is_of_no_other(ground: Ground) -> None:
+    one, other = await ground.server(), await ground.server()
+    await one.push((EPOCH, (1.0, 10.0)))
+    await other.push((EPOCH, (2.0, 20.0)))
+    asked = [one.series[1], other.series[0]]
+    assert await ground.store.latest([one.id, other.id], asked) == {
+        one.id: [Last(one.series[1], EPOCH, 10.0)],
+        other.id: [Last(other.series[0], EPOCH, 2.0)],
+    }
+    assert await ground.store.latest([one.id], []) == {one.id: []}
+
+
 async def test_what_is_forgotten_is_gone_and_others_are_kept(ground: Ground) -> None:
     one, other = await ground.server(1), await ground.server(1)
     await one.push((EPOCH, (1.0,)))

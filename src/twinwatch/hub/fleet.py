@@ -152,7 +152,7 @@ class Fleet:
 
     async def _views(self, found: _Found) -> list[Server]:
         # Asked after the connection went back: a request that holds one while it waits for another can starve all.
-        newest = await self._store.latest([row["id"] for row in found.rows])
+        newest = await self._store.latest([row["id"] for row in found.rows], found.series.keys())
         now = self._clock.now()
         return [self._view(found, row, now, newest.get(row["id"], [])) for row in found.rows]
 

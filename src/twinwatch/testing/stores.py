@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from math import isfinite, nan
 from uuid import UUID
 
@@ -70,10 +70,16 @@ class MemoryStore:
         axis = np.array(times, dtype=np.int64)
         return Points(axis, np.array(values, dtype=np.float64).reshape(len(series_ids), len(times)), step)
 
-    async def latest(self, server_ids: Sequence[UUID]) -> dict[UUID, list[Last]]:
+    async def latest(
+        self, server_ids: Sequence[UUID], series_ids: Collection[int] | None = None
+    ) -> dict[UUID, list[Last]]:
         """See ``SampleStore``."""
         return {
-            server: [Last(number, max(some), some[max(some)]) for number, some in self._samples(server).items() if some]
+            server: [
+                Last(number, max(some), some[max(some)])
+                for number, some in self._samples(server).items()
+                if some and (series_ids is None or number in series_ids)
+            ]
             for server in server_ids
         }
 

@@ -6,7 +6,7 @@ it is asked.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
@@ -101,8 +101,10 @@ class SampleStore(Protocol):
         """Points of these series of one server, coarsened to at most ``window.points``."""
         ...
 
-    async def latest(self, server_ids: Sequence[UUID]) -> dict[UUID, list[Last]]:
-        """The newest sample of each series in each server's most recent batches."""
+    async def latest(
+        self, server_ids: Sequence[UUID], series_ids: Collection[int] | None = None
+    ) -> dict[UUID, list[Last]]:
+        """The newest sample of each series in each server's most recent batches; of these series only, if given."""
         ...
 
     async def forget(self, server_id: UUID) -> None:

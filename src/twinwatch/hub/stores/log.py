@@ -9,7 +9,7 @@ A body is zstd of msgpack ``[[shape, times, columns], …]``. Columns that nobod
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -114,27 +114,20 @@ class LogStore:
         numbers = {shape: series for (_, shape), series in layout.items()}
         return await asyncio.to_thread(columns_of, frames, numbers, series_ids, window)
 
-    async def latest(self, server_ids: Sequence[UUID]) -> dict[UUID, list[Last]]:
-        """The newest sample of each series in each server's most recent batches."""
+    async def latest(
+        self, server_ids: Sequence[UUID], series_ids: Collection[int] | None = None
+    ) -> dict[UUID, list[Last]]:
+        """The newest sample of each series in each server's most recent batches; of these series only, if given."""
         asked = {"servers": list(server_ids), "batches": RECENT_BATCHES}
         async with self._database.as_worker() as connection:
             cursor = await connection.execute(SQL["latest"], asked, binary=True)
             rows = await cursor.fetchall()
-        recent = [(row["server_id"], frame) for row in rows for frame in decode([row["body"]])]
-        layout = await self._layout(recent)
-        newest: dict[UUID, dict[int, Last]] = {server: {} for server in server_ids}
-        for server, frame in recent:
-            found = newest[server]
-            numbers = layout.get((server, frame.shape), ())
-            for number, raw in zip(numbers, frame.columns, strict=False):
-                last = found.get(number)
-                for time, value in zip(reversed(frame.times), reversed(FLOATS.decode(raw)), strict=True):
-                    if last is not None and last.time > time:
-                        break
-                    if value is not None:
-                        found[number] = Last(number, time, value)
-                        break
-        return {server: list(found.values()) for server, found in newest.items()}
+        # Decoding what a thousand servers said last takes long enough to be felt by others on the loop.
+        recent = await asyncio.to_thread(lambda: [(row["server_id"], decode([row["body"]])) for row in rows])
+        layout = await self._layout((server, frame) for server, frames in recent for frame in frames)
+        wanted = None if series_ids is None else frozenset(series_ids)
+        newest = await asyncio.to_thread(newest_of, recent, layout, wanted)
+        return {server: list(newest.get(server, {}).values()) for server in server_ids}
 
     async def forget(self, server_id: UUID) -> None:
         """Removes all samples of a server."""
@@ -180,6 +173,29 @@ def _outrun(arrival: Arrival, seen: Verdict) -> bool:
 def decode(bodies: Iterable[bytes]) -> list[StoredFrame]:
     """All frames of these bodies, columns still raw."""
     return [frame for body in bodies for frame in FRAMES.decode(inflate(body))]
+
+
+def newest_of(
+    recent: Iterable[tuple[UUID, Sequence[StoredFrame]]],
+    layout: Mapping[tuple[UUID, str], Sequence[int]],
+    wanted: Set[int] | None,
+) -> dict[UUID, dict[int, Last]]:
+    """The newest sample of each wanted series, by server and series. ``wanted`` None: of every series."""
+    newest: dict[UUID, dict[int, Last]] = {}
+    for server, frames in recent:
+        found = newest.setdefault(server, {})
+        for frame in frames:
+            for number, raw in zip(layout.get((server, frame.shape), ()), frame.columns, strict=False):
+                if wanted is not None and number not in wanted:
+                    continue
+                last = found.get(number)
+                for time, value in zip(reversed(frame.times), reversed(FLOATS.decode(raw)), strict=True):
+                    if last is not None and last.time > time:
+                        break
+                    if value is not None:
+                        found[number] = Last(number, time, value)
+                        break
+    return newest
 
 
 def columns_of(

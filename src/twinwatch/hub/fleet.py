@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -24,6 +25,8 @@ from twinwatch.protocol.metrics import MonitorFacts
 from twinwatch.world.clock import Clock
 
 SQL = Statements("servers")
+
+MONITORS = msgspec.json.Decoder(list[MonitorFacts])
 
 RANGE_SERIES = 500
 """Most series in one range query: more lines than anyone reads on a chart."""
@@ -192,7 +195,8 @@ async def _found(connection: Connection, server_id: UUID | None) -> _Found:
 
 
 def _declared(rows: Iterable[DictRow]) -> dict[UUID, list[MonitorFacts]]:
-    return {row["id"]: msgspec.convert(row["monitors"] or [], list[MonitorFacts]) for row in rows}
+    read = cache(MONITORS.decode)  # a fleet declares much the same, again and again
+    return {row["id"]: read(row["monitors"] or "[]") for row in rows}
 
 
 def _headlines(monitors: list[MonitorFacts], values: list[tuple[DictRow, float]]) -> Iterable[Headline]:

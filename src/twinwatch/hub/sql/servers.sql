@@ -1,6 +1,7 @@
 -- name: list
 select s.id, s.organization_id, s.name, s.agent_version, s.registered_at, s.last_heartbeat_at, s.last_sample_at,
-  s.clock_skew_seconds, c.body -> 'host' as host, c.body -> 'monitors' as monitors
+  s.clock_skew_seconds, c.body -> 'host' as host,
+  (c.body -> 'monitors')::text as monitors
 from public.servers as s
 left join public.catalogues as c on c.server_id = s.id
 where (%(server)s::uuid is null or s.id = %(server)s)

@@ -25,6 +25,7 @@ from twinwatch.hub.embedded import die_with_parent
 
 START_SECONDS = 90.0
 STOP_SECONDS = 45.0
+LINGER_SECONDS = 10.0
 LOG_LINES = 30
 
 SETUP_LINK = re.compile(r"/setup/\?token=(\S+)")
@@ -132,6 +133,7 @@ class Up:
             if self._process is not None:
                 trouble += await self._stop(self._process)
             log = self._ends_of_logs()
+            await self._gone()
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
         trouble += [f"process {one.pid} is left: {one.command()}" for one in self._left()]
@@ -157,6 +159,12 @@ class Up:
         if self._reader is not None:
             await self._reader
         return [] if code == 0 else [f"`twinwatch up` ended with exit code {code}"]
+
+    async def _gone(self) -> None:
+        """Waits for those that outlive a parent that was killed: they are on their way out."""
+        end = time.monotonic() + LINGER_SECONDS
+        while self._left() and time.monotonic() < end:
+            await asyncio.sleep(0.1)
 
     def _left(self) -> list[Process]:
         known = [one for one in self._all if one.is_running()]

@@ -26,6 +26,7 @@ from twinwatch.hub.embedded import die_with_parent
 START_SECONDS = 90.0
 STOP_SECONDS = 45.0
 LINGER_SECONDS = 10.0
+LINGER_LOOKS = 100
 LOG_LINES = 30
 
 SETUP_LINK = re.compile(r"/setup/\?token=(\S+)")
@@ -162,9 +163,10 @@ class Up:
 
     async def _gone(self) -> None:
         """Waits for those that outlive a parent that was killed: they are on their way out."""
-        end = time.monotonic() + LINGER_SECONDS
-        while self._left() and time.monotonic() < end:
-            await asyncio.sleep(0.1)
+        for _ in range(LINGER_LOOKS):
+            if not self._left():
+                return
+            await asyncio.sleep(LINGER_SECONDS / LINGER_LOOKS)
 
     def _left(self) -> list[Process]:
         known = [one for one in self._all if one.is_running()]

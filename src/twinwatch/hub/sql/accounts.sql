@@ -32,6 +32,8 @@ order by lower(o.name), o.id
 select id, name, prefix, created_at, last_used_at
 from public.enrolment_keys
 where organization_id = %(organization)s and (expires_at is null or expires_at > %(now)s)
+  -- what `twinwatch up` makes for its own agent at each start is no key of a person's
+  and (expires_at is null or created_by is not null)
 order by created_at desc, id
 
 -- name: add_enrolment_key

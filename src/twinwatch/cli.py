@@ -84,12 +84,17 @@ def _hub_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _data_dir(args: argparse.Namespace) -> Path:
-    if args.data_dir:
-        return Path(args.data_dir).expanduser().absolute()
-    if os.geteuid() == 0:
-        return ROOT_DATA_DIR
-    home = os.environ.get("XDG_DATA_HOME", "")
-    return (Path(home) if home.startswith("/") else Path.home() / ".local" / "share") / "twinwatch"
+    from twinwatch.hub.settings import Misconfigured
+
+    try:
+        if args.data_dir:
+            return Path(args.data_dir).expanduser().absolute()
+        if os.geteuid() == 0:
+            return ROOT_DATA_DIR
+        home = os.environ.get("XDG_DATA_HOME", "")
+        return (Path(home) if home.startswith("/") else Path.home() / ".local" / "share") / "twinwatch"
+    except RuntimeError:
+        raise Misconfigured("no home folder to keep data in: give a folder with --data-dir") from None
 
 
 def _database_url(args: argparse.Namespace) -> str:
@@ -114,14 +119,14 @@ def _up(args: argparse.Namespace) -> int:
     except ModuleNotFoundError as err:
         return _missing(err)
     _log_to_stderr()
-    wish = Wish(
-        data_dir=_data_dir(args),
-        listen=args.listen,
-        database_url=_database_url(args),
-        public_url=args.public_url,
-        agent=not args.no_agent,
-    )
     try:
+        wish = Wish(
+            data_dir=_data_dir(args),
+            listen=args.listen,
+            database_url=_database_url(args),
+            public_url=args.public_url,
+            agent=not args.no_agent,
+        )
         return asyncio.run(up(wish))
     except Misconfigured as err:
         return _wrong(err)

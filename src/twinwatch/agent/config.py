@@ -79,7 +79,7 @@ def settings_from(args: argparse.Namespace, environment: Mapping[str, str] = os.
     state_dir = args.state_dir or environment.get("TWINWATCH_STATE_DIR", "")
     return Settings(
         hub=hub_address(hub, allow_plain_http=plain),
-        state_dir=Path(state_dir).expanduser() if state_dir else default_state_dir(environment),
+        state_dir=_path(state_dir) if state_dir else default_state_dir(environment),
         server_name=_server_name(args.name or environment.get("TWINWATCH_SERVER_NAME", "") or socket.gethostname()),
         enrolment_key=_enrolment_key(args.enrolment_key_file, environment),
         heartbeat_seconds=_interval(environment, "TWINWATCH_HEARTBEAT_INTERVAL") or limits.HEARTBEAT_SECONDS,
@@ -126,14 +126,23 @@ def default_state_dir(environment: Mapping[str, str]) -> Path:
     if os.geteuid() == 0:
         return ROOT_STATE_DIR
     home = environment.get("XDG_STATE_HOME", "")
-    return (Path(home) if home.startswith("/") else Path.home() / ".local/state") / "twinwatch-agent"
+    return (Path(home) if home.startswith("/") else _path("~/.local/state")) / "twinwatch-agent"
+
+
+def _path(text: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise Misconfigured(
+            f"{text}: there is no such home folder; give a whole path, for the state with --state-dir"
+        ) from None
 
 
 def _enrolment_key(file: str | None, environment: Mapping[str, str]) -> Secret | None:
     file = file or environment.get("TWINWATCH_ENROLMENT_KEY_FILE")
     if file:
         try:
-            return read_secret(Path(file).expanduser())
+            return read_secret(_path(file))
         except SecretUnreadable as err:
             raise Misconfigured(f"enrolment key file {err}") from err
     key = environment.get("TWINWATCH_ENROLMENT_KEY", "").strip()

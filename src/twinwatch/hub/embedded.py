@@ -34,11 +34,15 @@ MAJOR = 18
 SYSTEM_USER = "twinwatch-db"
 SUPERUSER = "postgres"
 DATABASE = "twinwatch"
+UNFINISHED = "initdb-"
+REVIVE_SECONDS = 10.0
 SOCKET_PATH_BYTES = 107
 """Longest path of a unix socket on Linux, less the closing zero byte."""
 
+PORT = "5432"
 SETTINGS = {
     "listen_addresses": "",
+    "port": PORT,
     "unix_socket_permissions": "0700",
     "shared_buffers": "64MB",
     "max_connections": "60",
@@ -73,6 +77,15 @@ class EmbeddedPostgres:
         """
         self._prepare_folder()
         self._claim()
+        try:
+            self._arrange()
+            self._launch(timeout_seconds)
+        except Misconfigured:
+            self.stop()
+            raise
+        return self.url
+
+    def _arrange(self) -> None:
         binaries = self._reachable_binaries()
         if not (self._data / "PG_VERSION").exists():
             self._initialise(binaries)
@@ -81,9 +94,7 @@ class EmbeddedPostgres:
         self._arguments = [str(binaries / "postgres"), "-D", str(self._data), "-k", str(self._run_folder)]
         for name, value in {**SETTINGS, "fsync": "on" if self._fsync else "off"}.items():
             self._arguments += ["-c", f"{name}={value}"]
-        self.url = make_conninfo(host=str(self._run_folder), user=SUPERUSER, dbname=DATABASE)
-        self._launch(timeout_seconds)
-        return self.url
+        self.url = self._address(DATABASE)
 
     def revive(self) -> bool:
         """Starts the server again if it has ended by itself; whether it had.
@@ -92,29 +103,41 @@ class EmbeddedPostgres:
         """
         if self._process is None or self._process.poll() is None:
             return False
-        self._launch(timeout_seconds=30.0)
-        return True
+        deadline = time.monotonic() + REVIVE_SECONDS
+        while True:
+            try:
+                self._launch(timeout_seconds=30.0)
+                return True
+            except Misconfigured:
+                # While a backend of the dead server is still in a statement, no new one may begin.
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
 
     def _launch(self, timeout_seconds: float) -> None:
         with self._log.open("ab") as log:
             self._process = self._spawn(self._arguments, stdout=log)
-        self._wait(make_conninfo(host=str(self._run_folder), user=SUPERUSER, dbname="postgres"), timeout_seconds)
+        self._wait(self._address("postgres"), timeout_seconds)
 
     def stop(self, *, timeout_seconds: float = 20.0) -> None:
         """Fast shutdown: open transactions are rolled back, everything committed is on disk."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(signal.SIGINT)
-            try:
-                self._process.wait(timeout_seconds)
-            except subprocess.TimeoutExpired:
-                self._process.send_signal(signal.SIGQUIT)  # ends at once; the log is replayed at the next start
-                self._process.wait()
+        self._end(timeout_seconds)
         self._process = None
         if self._borrowed_run is not None:
             shutil.rmtree(self._borrowed_run, ignore_errors=True)
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+
+    def _end(self, timeout_seconds: float) -> None:
+        if self._process is None or self._process.poll() is not None:
+            return
+        self._process.send_signal(signal.SIGINT)
+        try:
+            self._process.wait(timeout_seconds)
+        except subprocess.TimeoutExpired:
+            self._process.send_signal(signal.SIGQUIT)  # ends at once; the log is replayed at the next start
+            self._process.wait()
 
     def _prepare_folder(self) -> None:
         try:
@@ -193,15 +216,23 @@ class EmbeddedPostgres:
         return copy / package.name / installed.name / "bin"
 
     def _initialise(self, binaries: Path) -> None:
+        for left in self._folder.glob(f"{UNFINISHED}*"):
+            shutil.rmtree(left, ignore_errors=True)
+        # Made beside its place: killed half-way, it must not pass for a database at the next start.
+        fresh = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=self._folder))
+        if self._user is not None:
+            os.chown(fresh, self._user.pw_uid, self._user.pw_gid)
         command = [
-            *(str(binaries / "initdb"), "-D", str(self._data), "-U", SUPERUSER, "--encoding=UTF8"),
+            *(str(binaries / "initdb"), "-D", str(fresh), "-U", SUPERUSER, "--encoding=UTF8"),
             *("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"),
             # Only the socket's folder lets anyone in, and only root or the server's own user: trust is theirs already.
             *("--auth-local=trust", "--auth-host=reject", "--no-instructions"),
         ]
         done = self._run(command)
         if done.returncode != 0:
+            shutil.rmtree(fresh, ignore_errors=True)
             raise Misconfigured(f"initdb failed: {_last_line(done.stderr)}")
+        fresh.rename(self._data)
 
     def _check_version(self) -> None:
         version = (self._data / "PG_VERSION").read_text().strip()
@@ -213,7 +244,9 @@ class EmbeddedPostgres:
 
     def _socket_folder(self) -> Path:
         run = self._run_folder
-        if len(os.fsencode(run / ".s.PGSQL.5432")) > SOCKET_PATH_BYTES:
+        socket = str(run / f".s.PGSQL.{PORT}")
+        # PostgreSQL takes a list of folders, with commas between and quotes around them.
+        if len(os.fsencode(socket)) > SOCKET_PATH_BYTES or not {",", '"'}.isdisjoint(socket):
             run = self._borrowed_run = Path(tempfile.mkdtemp(prefix="twinwatch-"))
         run.mkdir(mode=0o700, exist_ok=True)
         if self._user is not None:
@@ -232,7 +265,7 @@ class EmbeddedPostgres:
                     return
             except psycopg.OperationalError as err:
                 if self._process.poll() is not None or time.monotonic() > deadline:
-                    self.stop()
+                    self._end(timeout_seconds)
                     last = _last_line(self._log.read_bytes()[-4096:])
                     raise Misconfigured(f"the embedded PostgreSQL did not start: {last}; see {self._log}") from err
                 time.sleep(0.02)
@@ -260,10 +293,16 @@ class EmbeddedPostgres:
             cwd="/",
             env=_environment(),
             timeout=120,
+            start_new_session=True,
+            preexec_fn=die_with_parent(signal.SIGTERM),
             user=self._uid,
             group=self._gid,
             extra_groups=None if self._user is None else [],
         )
+
+    def _address(self, database: str) -> str:
+        # The port is part of the socket's name; left out, the caller's PGPORT would take its place.
+        return make_conninfo(host=str(self._run_folder), port=PORT, user=SUPERUSER, dbname=database)
 
     @property
     def _uid(self) -> int | None:

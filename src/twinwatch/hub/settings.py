@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 
 from twinwatch.world.secret import Secret
 
+LONGEST_DAYS = 36_500
+
 
 class Misconfigured(Exception):
     """The hub cannot start as it is set up. The message is one line: what is wrong with which value, and what to do."""
@@ -65,16 +67,13 @@ def settings_from(
     """
     env = os.environ if environment is None else environment
     host, port = _address(listen)
-    public = (public_url or env.get("TWINWATCH_PUBLIC_URL", "")).rstrip("/")
-    if public and urlsplit(public).scheme not in ("http", "https"):
-        raise Misconfigured(f"public URL {public!r}: expected http://… or https://…")
     return Settings(
         owner_url=database_url,
         data_dir=data_dir,
         secret=_secret(data_dir, env),
         host=host,
         port=port,
-        public_url=public,
+        public_url=_public(public_url or env.get("TWINWATCH_PUBLIC_URL", "")),
         patience=Patience(
             late_seconds=_seconds(env, "TWINWATCH_LATE_AFTER", Patience.late_seconds),
             down_seconds=_seconds(env, "TWINWATCH_DOWN_AFTER", Patience.down_seconds),
@@ -85,9 +84,23 @@ def settings_from(
 
 def _address(listen: str) -> tuple[str, int]:
     host, _, port = listen.rpartition(":")
-    if not port.isdecimal() or int(port) > 65535:
+    if not port.isdecimal() or not 0 < int(port) < 65536:
         raise Misconfigured(f"--listen {listen!r}: expected HOST:PORT, such as 127.0.0.1:8400")
     return host.strip("[]") or "127.0.0.1", int(port)
+
+
+def _public(url: str) -> str:
+    url = url.rstrip("/")
+    try:
+        parts = urlsplit(url)
+        wrong = parts.scheme not in ("http", "https") or not parts.hostname
+        # The dashboard's files name one another from the root: behind a path none would be found.
+        wrong = wrong or parts.port == 0 or bool(parts.path or parts.query or parts.fragment or parts.username)
+    except ValueError:
+        wrong = True
+    if url and wrong:
+        raise Misconfigured(f"public URL {url!r}: expected http://… or https://… and a host, with no path behind it")
+    return url
 
 
 def _seconds(env: Mapping[str, str], name: str, default: float) -> float:
@@ -102,8 +115,8 @@ def _seconds(env: Mapping[str, str], name: str, default: float) -> float:
 
 def _count(env: Mapping[str, str], name: str, default: int) -> int:
     text = env.get(name) or str(default)
-    if not text.isdecimal() or int(text) < 1:
-        raise Misconfigured(f"{name}={text!r}: expected a whole number from 1")
+    if not text.isdecimal() or not 0 < int(text) <= LONGEST_DAYS:
+        raise Misconfigured(f"{name}={text!r}: expected a whole number from 1 to {LONGEST_DAYS}")
     return int(text)
 
 
@@ -111,19 +124,23 @@ def _secret(data_dir: Path, env: Mapping[str, str]) -> Secret:
     """The hub's secret: from ``TWINWATCH_SECRET``, else made once and kept in the data folder."""
     given = env.get("TWINWATCH_SECRET")
     if given:
-        if len(given) < 32:
-            raise Misconfigured("TWINWATCH_SECRET is shorter than 32 characters: make one with `openssl rand -hex 32`")
-        return Secret(given)
+        return _long_enough("TWINWATCH_SECRET", given)
     path = data_dir / "secret"
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             _write_once(path, secrets.token_hex(32))
-        return Secret(path.read_text().strip())
+        return _long_enough(str(path), path.read_text().strip())
     except OSError as err:
         raise Misconfigured(
             f"data folder {data_dir}: {err.strerror}; choose one you may write to with --data-dir"
         ) from err
+
+
+def _long_enough(where: str, text: str) -> Secret:
+    if len(text) < 32:
+        raise Misconfigured(f"{where} is shorter than 32 characters: make one with `openssl rand -hex 32`")
+    return Secret(text)
 
 
 def _write_once(path: Path, text: str) -> None:

@@ -6,9 +6,11 @@ import socket
 
 from twinwatch.hub.settings import Misconfigured
 
+BACKLOG = 2048
+
 
 def listen(host: str, port: int) -> socket.socket:
-    """A bound socket.
+    """A socket that listens; who connects is answered once somebody accepts.
 
     Raises: Misconfigured if the address is taken or not ours.
     """
@@ -17,6 +19,8 @@ def listen(host: str, port: int) -> socket.socket:
         listening = socket.socket(info[0], info[1], info[2])
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(info[4])
+        # Who only binds can still lose the address to somebody who listens first.
+        listening.listen(BACKLOG)
     except OSError as err:
         raise Misconfigured(
             f"cannot listen on {host}:{port}: {err.strerror or err}; choose another address with --listen HOST:PORT"

@@ -24,7 +24,7 @@ from twinwatch.hub.bootstrap import Bootstrap, bootstrap
 from twinwatch.hub.db import Database
 from twinwatch.hub.embedded import EmbeddedPostgres, die_with_parent
 from twinwatch.hub.migrations import migrate
-from twinwatch.hub.settings import Settings, settings_from
+from twinwatch.hub.settings import Misconfigured, Settings, settings_from
 from twinwatch.hub.sockets import listen
 from twinwatch.world.clock import SystemClock
 
@@ -49,7 +49,16 @@ class Wish:
 class Child:
     """A process that is kept running until it is asked to stop."""
 
-    def __init__(self, name: str, arguments: list[str], environment: Mapping[str, str], say: Callable[[str], None]):
+    def __init__(
+        self,
+        name: str,
+        arguments: list[str],
+        environment: Mapping[str, str],
+        say: Callable[[str], None],
+        *,
+        pointless: tuple[int, ...] = (),
+    ) -> None:
+        self._pointless = pointless
         self._name = name
         self._arguments = arguments
         self._environment = environment
@@ -83,7 +92,7 @@ class Child:
             if self._asked():
                 return 0
             recent = [start for start in self._starts if time.monotonic() - start < RESTARTS_WITHIN_SECONDS]
-            if code in POINTLESS or len(recent) > RESTARTS:
+            if code in self._pointless or len(recent) > RESTARTS:
                 self._say(f"{self._name} ended with exit code {code}; giving up")
                 return code or 1
             self._say(f"{self._name} ended unexpectedly (exit code {code}); starting it again")
@@ -111,7 +120,8 @@ class Child:
 
 
 POINTLESS = (2, 4)
-"""Exit codes that say that starting again would end the same way: a wrong setting, a refused enrolment."""
+"""Exit codes of an agent that would end the same way again: a wrong setting, a refused enrolment. A hub that has once
+been up has no wrong settings: if it ends so later, its database is away, and that passes."""
 
 
 async def up(wish: Wish, out: TextIO = sys.stdout) -> int:
@@ -138,6 +148,7 @@ async def up(wish: Wish, out: TextIO = sys.stdout) -> int:
     postgres = None
     owner_url = settings.owner_url
     if not owner_url:
+        _forget_other_databases()
         postgres = EmbeddedPostgres(wish.data_dir)
         owner_url = postgres.start()
     children: list[Child] = []
@@ -147,10 +158,13 @@ async def up(wish: Wish, out: TextIO = sys.stdout) -> int:
         children.append(Child("hub", _self("hub", "run"), _hub_environment(wish, owner_url), say))
         await children[0].start()
         if not await _ready(hub_url, children[0], stop):
+            if not stop.is_set() and children[0].exit_code is None:
+                say(f"the hub does not answer on {hub_url} within {READY_SECONDS:g} s: see its log above")
             return 0 if stop.is_set() else (children[0].exit_code or 1)
         if wish.agent:
             state = wish.data_dir / "agents" / str(first.organization_id)
-            children.append(Child("agent", _self("agent", "run"), _agent_environment(hub_url, state, first), say))
+            environment = _agent_environment(hub_url, state, first)
+            children.append(Child("agent", _self("agent", "run"), environment, say, pointless=POINTLESS))
             await children[1].start()
         _greet(say, wish, settings, hub_url, first, time.monotonic() - began)
         return await _watch(children, postgres, stop, say)
@@ -214,8 +228,18 @@ async def _watch(
 async def _keep_database(postgres: EmbeddedPostgres, say: Callable[[str], None]) -> int:
     while True:
         await asyncio.sleep(DATABASE_LOOK_SECONDS)
-        if postgres.revive():
-            say("database ended unexpectedly; it was started again")
+        try:
+            if postgres.revive():
+                say("database ended unexpectedly; it was started again")
+        except Misconfigured as err:
+            say(f"database ended unexpectedly and does not start again: {err}")
+            return 1
+
+
+def _forget_other_databases() -> None:
+    """libpq lets its variables (``PGPORT``, ``PGSERVICE`` …) speak in every connection: they mean another server."""
+    for name in [name for name in os.environ if name.startswith("PG")]:
+        del os.environ[name]
 
 
 def _self(*arguments: str) -> list[str]:
@@ -234,16 +258,17 @@ def _hub_environment(wish: Wish, owner_url: str) -> dict[str, str]:
 
 
 def _agent_environment(hub_url: str, state: Path, first: Bootstrap) -> dict[str, str]:
-    environment = {name: value for name, value in os.environ.items() if name not in HUB_SECRETS}
+    environment = {name: value for name, value in os.environ.items() if name not in NOT_THE_AGENTS}
     return {
         **environment,
         "TWINWATCH_HUB": hub_url,
         "TWINWATCH_STATE_DIR": str(state),
         "TWINWATCH_ENROLMENT_KEY": first.enrolment_key,
+        "TWINWATCH_ALLOW_PLAIN_HTTP": "1",  # whichever of this machine's addresses it is, the way stays within it
     }
 
 
-HUB_SECRETS = ("TWINWATCH_DATABASE_URL", "TWINWATCH_SECRET")
+NOT_THE_AGENTS = ("TWINWATCH_DATABASE_URL", "TWINWATCH_SECRET", "TWINWATCH_ENROLMENT_KEY_FILE")
 
 
 def _reachable(settings: Settings) -> str:

@@ -22,6 +22,7 @@ from twinwatch.hub.api import auth as auth_routes
 from twinwatch.hub.api import pages, servers
 from twinwatch.hub.api.doors import Rooms, install_handlers
 from twinwatch.hub.auth import Auth
+from twinwatch.hub.connections import Connection, allow_connections
 from twinwatch.hub.db import Database, DatabaseAway
 from twinwatch.hub.fleet import Fleet
 from twinwatch.hub.herald import Herald
@@ -158,6 +159,7 @@ async def run(settings: Settings) -> None:
     Raises: Misconfigured if the address is taken, or the database is not as it must be.
     """
     listening = listen(settings.host, settings.port)
+    allow_connections()
     hub = Hub(settings, await migrate(settings.owner_url, settings.secret), SystemClock())
     await hub.start()
     config = uvicorn.Config(
@@ -168,7 +170,7 @@ async def run(settings: Settings) -> None:
         lifespan="off",
         timeout_graceful_shutdown=DRAIN_SECONDS,
         timeout_keep_alive=75,
-        h11_max_incomplete_event_size=64 * 1024,
+        http=Connection,
     )
     server = _Server(config)
     loop = asyncio.get_running_loop()

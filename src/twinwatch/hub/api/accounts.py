@@ -7,11 +7,11 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response
 
 from twinwatch import __version__
-from twinwatch.hub.api.doors import Hub, SignedIn, device_of, public_url
+from twinwatch.hub.api.doors import Hub, PersonsRoute, SignedIn, device_of, public_url
 from twinwatch.hub.install import install_steps, install_warning
 from twinwatch.hub.views import EnrolmentKey, IssuedKey, Me, NewEnrolmentKey, Setup, Status, User
 
-router = APIRouter(prefix="/api/v1", tags=["accounts"])
+router = APIRouter(prefix="/api/v1", tags=["accounts"], route_class=PersonsRoute)
 
 
 @router.get("/status")

@@ -5,14 +5,17 @@ from __future__ import annotations
 import ipaddress
 import logging
 import secrets
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
 import msgspec
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.types import Message, Receive
 
 from twinwatch.hub.accounts import Accounts
 from twinwatch.hub.agents import Agents
@@ -30,6 +33,10 @@ from twinwatch.protocol.problem import PROBLEM_TYPE
 from twinwatch.world.clock import Clock
 
 log = logging.getLogger(__name__)
+
+
+BODY_BYTES = 64 * 1024
+"""Longest body of a person's request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +117,33 @@ def refuse(request: Request, refused: Refused) -> Response:
     return Response(body, refused.status, headers, PROBLEM_TYPE)
 
 
+class PersonsRoute(APIRoute):
+    """A route whose body is bounded: FastAPI would read any into memory before it asks who sends it."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The route's own handler, on a body that breaks off at ``BODY_BYTES``."""
+        answer = super().get_route_handler()
+
+        async def bounded(request: Request) -> Response:
+            return await answer(Request(request.scope, _counted(request.receive)))
+
+        return bounded
+
+
+def _counted(receive: Receive) -> Receive:
+    size = 0
+
+    async def receive_some() -> Message:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
+        if size > BODY_BYTES:
+            raise HTTPException(413, f"The body is larger than {BODY_BYTES} bytes.")
+        return message
+
+    return receive_some
+
+
 def install_handlers(app: FastAPI) -> None:
     """Every way in which a request can fail ends in one shape."""
 
@@ -128,8 +162,9 @@ def install_handlers(app: FastAPI) -> None:
 
     async def on_http(request: Request, err: Exception) -> Response:
         known = cast("HTTPException", err)
-        slug = {404: "not-found", 405: "method-not-allowed"}.get(known.status_code, "refused")
-        response = refuse(request, Refused(known.status_code, slug, str(known.detail), str(known.detail)))
+        slug = {404: "not-found", 405: "method-not-allowed", 413: "too-large"}.get(known.status_code, "refused")
+        limit = BODY_BYTES if known.status_code == 413 else None
+        response = refuse(request, Refused(known.status_code, slug, str(known.detail), str(known.detail), limit=limit))
         response.headers.update(known.headers or {})
         return response
 

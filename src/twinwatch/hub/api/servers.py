@@ -10,13 +10,13 @@ import msgspec
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 
-from twinwatch.hub.api.doors import Hub, Rooms, SignedIn
+from twinwatch.hub.api.doors import Hub, PersonsRoute, Rooms, SignedIn
 from twinwatch.hub.auth import Person
 from twinwatch.hub.refusals import invalid
 from twinwatch.hub.stores import Window
 from twinwatch.hub.views import Catalogue, Latest, Range, Rename, Server, Servers
 
-router = APIRouter(prefix="/api/v1", tags=["servers"])
+router = APIRouter(prefix="/api/v1", tags=["servers"], route_class=PersonsRoute)
 
 POINTS = 2_000
 SILENCE_SECONDS = 15.0

@@ -1,0 +1,42 @@
+"""What the hub allows its clients before it knows who they are: many connections, and requests whose head ends.
+
+Source: getrlimit(2); httptools, which has no bound on headers of its own.
+"""
+
+from __future__ import annotations
+
+import resource
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+HEAD_BYTES = 64 * 1024
+
+
+def allow_connections() -> None:
+    """As many open files as may be: a thousand agents keep a thousand connections, and systemd begins with 1024."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+class Connection(HttpToolsProtocol):
+    """A client's connection. It is closed when the head of a request passes ``HEAD_BYTES``."""
+
+    _head_open = True
+    _head_bytes = 0
+
+    def data_received(self, data: bytes) -> None:
+        """What has come from the client."""
+        super().data_received(data)
+        self._head_bytes = self._head_bytes + len(data) if self._head_open else 0
+        if self._head_bytes > HEAD_BYTES:
+            self.transport.close()
+
+    def on_headers_complete(self) -> None:
+        """The head has ended."""
+        self._head_open = False
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """The body has ended; a head may follow."""
+        self._head_open = True
+        super().on_message_complete()

@@ -26,9 +26,9 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """What has come from the client."""
+        self._head_bytes += len(data)
         super().data_received(data)
-        self._head_bytes = self._head_bytes + len(data) if self._head_open else 0
-        if self._head_bytes > HEAD_BYTES:
+        if self._head_open and self._head_bytes > HEAD_BYTES:
             self.transport.close()
 
     def on_headers_complete(self) -> None:
@@ -39,4 +39,5 @@ class Connection(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """The body has ended; a head may follow."""
         self._head_open = True
+        self._head_bytes = 0
         super().on_message_complete()

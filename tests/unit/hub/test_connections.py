@@ -67,6 +67,15 @@ async def test_a_head_without_an_end_closes_the_connection() -> None:
     assert line.closed
 
 
+async def test_many_whole_requests_make_no_long_head() -> None:
+    line, connection = connected()
+    for number in range(1, 5):
+        connection.data_received(b"GET / HTTP/1.1\r\nHost: hub\r\nX-Long: " + b"a" * (HEAD_BYTES // 2) + b"\r\n\r\n")
+        await answered(line, number)
+    assert not line.closed
+    connection.connection_lost(None)
+
+
 async def test_bodies_and_further_requests_are_no_part_of_a_head() -> None:
     line, connection = connected()
     for number in range(1, 4):

@@ -32,6 +32,9 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 AHEAD_HOURS = 48
 """Partitions are made this far ahead, so that a hub may miss many a round before an insert finds no home."""
 
+READERS = 2
+"""Reads at a time. More would be no faster, and each holds all its batches in memory and slows the event loop, on which
+heartbeats must not wait for charts."""
 RECENT_BATCHES = 4
 STEPS_SECONDS = (1, 2, 5, 10, 15, 30, 60, 120, 180, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
 
@@ -54,6 +57,7 @@ class LogStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._encoder = msgspec.msgpack.Encoder()
+        self._reading = asyncio.Semaphore(READERS)
         self._compressor = zstandard.ZstdCompressor(level=3)  # used on the event loop's thread only
 
     async def write(self, arrivals: Sequence[Arrival]) -> list[Verdict]:
@@ -105,14 +109,15 @@ class LogStore:
             "since": instant(window.since),
             "to": instant(window.to),
         }
-        async with self._database.as_worker() as connection:
-            cursor = await connection.execute(SQL["read"], asked, binary=True)
-            bodies = [row["body"] for row in await cursor.fetchall()]
-        # Decoding a day takes long enough to be felt by others on the loop.
-        frames = await asyncio.to_thread(decode, bodies)
-        layout = await self._layout((server_id, frame) for frame in frames)
-        numbers = {shape: series for (_, shape), series in layout.items()}
-        return await asyncio.to_thread(columns_of, frames, numbers, series_ids, window)
+        async with self._reading:
+            async with self._database.as_worker() as connection:
+                cursor = await connection.execute(SQL["read"], asked, binary=True)
+                bodies = [row["body"] for row in await cursor.fetchall()]
+            # Decoding a day takes long enough to be felt by others on the loop.
+            frames = await asyncio.to_thread(decode, bodies)
+            layout = await self._layout((server_id, frame) for frame in frames)
+            numbers = {shape: series for (_, shape), series in layout.items()}
+            return await asyncio.to_thread(columns_of, frames, numbers, series_ids, window)
 
     async def latest(
         self, server_ids: Sequence[UUID], series_ids: Collection[int] | None = None

@@ -231,7 +231,7 @@ class EmbeddedPostgres:
         done = self._run(command)
         if done.returncode != 0:
             shutil.rmtree(fresh, ignore_errors=True)
-            raise Misconfigured(f"initdb failed: {_last_line(done.stderr)}")
+            raise Misconfigured(f"initdb failed: {_reason(done.stderr)}")
         fresh.rename(self._data)
 
     def _check_version(self) -> None:
@@ -266,7 +266,7 @@ class EmbeddedPostgres:
             except psycopg.OperationalError as err:
                 if self._process.poll() is not None or time.monotonic() > deadline:
                     self._end(timeout_seconds)
-                    last = _last_line(self._log.read_bytes()[-4096:])
+                    last = _reason(self._log.read_bytes()[-4096:])
                     raise Misconfigured(f"the embedded PostgreSQL did not start: {last}; see {self._log}") from err
                 time.sleep(0.02)
 
@@ -359,6 +359,7 @@ def _environment() -> dict[str, str]:
     return {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
 
 
-def _last_line(output: bytes) -> str:
+def _reason(output: bytes) -> str:
     lines = output.decode(errors="replace").strip().splitlines()
-    return lines[-1] if lines else "it said nothing"
+    reasons = [line for line in lines if "error:" in line or "FATAL:" in line or "PANIC:" in line]
+    return (reasons or lines or ["it said nothing"])[-1]

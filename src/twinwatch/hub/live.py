@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from uuid import UUID
 
 QUEUE_EVENTS = 1_000
+QUEUE_BYTES = 4 << 20
+"""An event of a server with many series has a megabyte, and a backlog hundreds of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,21 +33,26 @@ class Stream:
     def __init__(self, organizations: frozenset[UUID], server_id: UUID | None) -> None:
         self._organizations = organizations
         self.server_id = server_id
+        self._closed = False
+        self._queued_bytes = 0
         self._events: asyncio.Queue[Event | None] = asyncio.Queue(QUEUE_EVENTS + 1)
 
     def offer(self, event: Event) -> None:
         """Queues the event if this stream wants it; a full queue closes the stream."""
-        if event.organization_id not in self._organizations:
+        if self._closed or event.organization_id not in self._organizations:
             return
         if event.kind == "samples" and event.server_id != self.server_id:
             return
-        if self._events.qsize() >= QUEUE_EVENTS:
+        beyond = self._queued_bytes + len(event.body) > QUEUE_BYTES
+        if self._events.qsize() >= QUEUE_EVENTS or (beyond and not self._events.empty()):
             self.close()
         else:
+            self._queued_bytes += len(event.body)
             self._events.put_nowait(event)
 
     def close(self) -> None:
         """Ends the stream after nothing more."""
+        self._closed = True
         while not self._events.empty():
             self._events.get_nowait()
         self._events.put_nowait(None)
@@ -61,6 +68,7 @@ class Stream:
                 continue
             if event is None:
                 return
+            self._queued_bytes -= len(event.body)
             yield event
 
 

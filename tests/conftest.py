@@ -28,10 +28,10 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture
 def database_url(cluster: Cluster) -> Iterator[str]:
-    """A fresh database with today's schema: the superuser's connection string."""
-    url = cluster.database()
+    """A database with today's schema and nothing in it: the superuser's connection string."""
+    url = cluster.lend()
     yield url
-    cluster.drop(url)
+    cluster.take_back(url)
 
 
 @pytest.fixture

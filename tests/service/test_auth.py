@@ -6,7 +6,6 @@ import asyncio
 import json
 import logging
 import shutil
-import statistics
 import time
 from base64 import urlsafe_b64encode
 from pathlib import Path
@@ -105,14 +104,14 @@ class TestSignIn:
     async def test_they_take_the_same_time(self, stage: HubStage, owner: Player) -> None:
         async def seconds(email: str) -> float:
             taken = []
-            for number in range(6):
+            for number in range(8):
                 began = time.perf_counter()
                 await sign_in(stage.client(ip=f"198.51.100.{number}"), email, "wrong password")
                 taken.append(time.perf_counter() - began)
-            return statistics.median(sorted(taken)[:3])
+            return min(taken)
 
         known, unknown = await seconds(owner.email), await seconds("nobody@example.com")
-        assert 0.5 < known / unknown < 2, (known, unknown)
+        assert 0.4 < known / unknown < 2.5, (known, unknown)
 
     async def test_a_banned_or_deleted_user_is_nobody(self, stage: HubStage, owner: Player) -> None:
         session = (await sign_in(stage.client())).json()

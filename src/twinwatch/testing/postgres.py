@@ -32,6 +32,30 @@ SECRET = Secret("5ec2e7" * 8)
 TEMPLATE = "twinwatch_template"
 ROOM_BYTES = 2 << 30
 
+ALONE = """
+select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()
+"""
+FORM = """
+select (select count(*) from pg_class), (select max(oid) from pg_class), (select count(*) from pg_attribute),
+  (select count(*) from pg_proc), (select count(*) from pg_policy), pg_database_size(current_database()) >> 22
+"""
+EMPTY = """
+do $$
+declare
+  relation text;
+begin
+  set local session_replication_role = replica;
+  for relation in
+    select oid::regclass from pg_class
+    where relnamespace = any ('{public,auth,private,samples}'::regnamespace[])
+      and relkind in ('r', 'p') and not relispartition
+  loop
+    execute 'delete from ' || relation;
+  end loop;
+end
+$$
+"""
+
 
 class Cluster:
     """One embedded server in a temporary folder. ``with Cluster() as cluster: url = cluster.database()``."""
@@ -40,6 +64,8 @@ class Cluster:
         self.folder = temporary_folder()
         self._server = EmbeddedPostgres(self.folder, fsync=False)
         self._names = count(1)
+        self._idle: list[str] = []
+        self._forms: dict[str, tuple[object, ...]] = {}
         self.url = ""
         """Connection string of the superuser to the server's own database."""
 
@@ -78,6 +104,29 @@ class Cluster:
     def database(self) -> str:
         """A new database with today's schema: the superuser's connection string."""
         return self._create(f"test_{next(self._names)}", TEMPLATE)
+
+    def lend(self) -> str:
+        """A database as ``database`` gives one, perhaps used before and empty again. Give it back."""
+        if self._idle:
+            return self._idle.pop()
+        url = self.database()
+        self._forms[url] = self._form(url)
+        return url
+
+    def take_back(self, url: str) -> None:
+        """Empties a database that was lent, for the next test; one that grew, or whose schema changed, is dropped."""
+        if self._form(url) != self._forms[url]:
+            del self._forms[url]
+            self.drop(url)
+            return
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(EMPTY)
+        self._idle.append(url)
+
+    def _form(self, url: str) -> tuple[object, ...]:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(ALONE)
+            return connection.execute(FORM).fetchone() or ()
 
     def drop(self, url: str) -> None:
         """Removes a database, whoever is still connected."""

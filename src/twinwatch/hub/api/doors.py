@@ -15,6 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive
 
 from twinwatch.hub.accounts import Accounts
@@ -168,6 +169,9 @@ def install_handlers(app: FastAPI) -> None:
         response.headers.update(known.headers or {})
         return response
 
+    async def on_left(_: Request, __: Exception) -> Response:
+        return Response(status_code=400)  # read by nobody: the client hung up within its request
+
     async def on_bug(request: Request, err: Exception) -> Response:
         log.error("request %s failed: %s %s", request_id_of(request), request.method, request.url.path, exc_info=err)
         detail = "The hub failed at this request; its log has the reason under this request id."
@@ -177,6 +181,7 @@ def install_handlers(app: FastAPI) -> None:
     app.add_exception_handler(DatabaseAway, on_away)
     app.add_exception_handler(RequestValidationError, on_invalid)
     app.add_exception_handler(HTTPException, on_http)
+    app.add_exception_handler(ClientDisconnect, on_left)
     app.add_exception_handler(Exception, on_bug)
 
 

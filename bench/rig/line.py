@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -10,6 +11,8 @@ from twinwatch.protocol.codec import MSGPACK, ZSTD
 from twinwatch.protocol.version import AGENT_ROUTES
 
 SECONDS = 20.0
+IDLE_SECONDS = 60.0
+"""After which a connection is opened anew: the hub closes one that is idle for 75 s, maybe under a request."""
 ANSWER_BYTES = 1 << 16
 
 
@@ -34,6 +37,7 @@ class Line:
         )
         self._turn = asyncio.Lock()
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._used = 0.0
 
     async def post(self, route: str, body: bytes) -> Answer:
         """One request to an agent's route; waits for the one before."""
@@ -46,6 +50,9 @@ class Line:
                 return Answer(0, f"{type(err).__name__}: {err}".encode())
 
     async def _exchange(self, head: str, body: bytes) -> Answer:
+        if time.monotonic() - self._used > IDLE_SECONDS:
+            self.close()
+        self._used = time.monotonic()
         if self._streams is None:
             self._streams = await asyncio.open_connection(*self._to, limit=ANSWER_BYTES)
         reader, writer = self._streams

@@ -33,7 +33,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 START_SECONDS = 1_000.0
-PATIENCE_SECONDS = 2.0
+PATIENCE_SECONDS = 15.0
 GLANCE_SECONDS = 0.002
 STALL_SECONDS = 30.0
 """After so much real time without a timer, a callback or I/O the loop gives up: what is awaited will never come."""

@@ -21,7 +21,8 @@ from twinwatch.protocol.metrics import Catalogue, Chart, Headline, Metric, Monit
 from twinwatch.protocol.problem import PROBLEM_TYPE
 from twinwatch.protocol.samples import BatchAccepted, shape_of
 from twinwatch.protocol.version import AGENT_ROUTES
-from twinwatch.testing.hub_stage import Cast, Client, HubStage, Voice, say
+from twinwatch.testing.client import Client
+from twinwatch.testing.hub_stage import Cast, HubStage, Voice, say
 
 CATALOGUE = Catalogue(
     "1.0",

@@ -12,7 +12,8 @@ import pytest
 from twinwatch.hub.main import application
 from twinwatch.protocol.metrics import Catalogue, Headline, Metric, MonitorFacts
 from twinwatch.protocol.samples import SeriesKey, shape_of
-from twinwatch.testing.hub_stage import Cast, HubStage, Player, Reply
+from twinwatch.testing.client import Reply
+from twinwatch.testing.hub_stage import Cast, HubStage, Player
 
 CATALOGUE = Catalogue(
     "1.0",

@@ -17,7 +17,8 @@ import pytest
 
 from twinwatch.hub.auth import ACCESS_SECONDS, HASHER, REUSE_GRACE
 from twinwatch.hub.keys import digest_of, new_key
-from twinwatch.testing.hub_stage import Client, HubStage, Player, Reply
+from twinwatch.testing.client import Client, Reply
+from twinwatch.testing.hub_stage import HubStage, Player
 from twinwatch.testing.postgres import SECRET
 
 PASSWORD = "correct horse battery staple"

@@ -13,7 +13,8 @@ import pytest
 
 from twinwatch.hub.live import QUEUE_EVENTS, Event, Live
 from twinwatch.hub.settings import Misconfigured, Patience
-from twinwatch.testing.hub_stage import Cast, Client, HandClock, HubStage, LiveEvents
+from twinwatch.testing.client import Client, LiveEvents
+from twinwatch.testing.hub_stage import Cast, HandClock, HubStage
 
 
 @asynccontextmanager

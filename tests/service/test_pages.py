@@ -22,7 +22,8 @@ import twinwatch
 from twinwatch.hub.api.pages import Pages, dashboard_folder
 from twinwatch.hub.install import WHEEL, install_steps, install_warning
 from twinwatch.hub.main import application
-from twinwatch.testing.hub_stage import Client, HubStage
+from twinwatch.testing.client import Client
+from twinwatch.testing.hub_stage import HubStage
 
 SCRIPT = re.compile(r"<script([^>]*)>(.*?)</script>", re.DOTALL)
 

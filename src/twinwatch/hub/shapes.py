@@ -17,6 +17,11 @@ from twinwatch.protocol.samples import SeriesKey, Shape
 
 SQL = Statements("shapes")
 
+Known = dict[str, tuple[int, ...]]
+"""Series numbers by the id of a shape."""
+
+REMEMBERED_SHAPES = limits.BATCH_SHAPES
+"""Of one server. One whose series come and go has new shapes for ever; those that it has left are let go."""
 REMEMBERED_SERVERS = 20_000
 """Servers whose shapes are kept in memory, about 2 kB each; the longest unheard goes first."""
 
@@ -26,7 +31,7 @@ class Shapes:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._known: OrderedDict[UUID, dict[str, tuple[int, ...]]] = OrderedDict()
+        self._known: OrderedDict[UUID, Known] = OrderedDict()
 
     async def series_of(
         self, organization_id: UUID, server_id: UUID, wanted: set[str], told: Sequence[Shape]
@@ -36,10 +41,12 @@ class Shapes:
         Raises: Refused 409 ``unknown-shapes`` with the ids that neither side has told; Refused 422 ``limit`` when
         the server would pass ``limits.SERIES_PER_SERVER``; Refused 401 if the server is gone.
         """
-        known = await self._remembered(server_id)
+        ids = wanted | {shape.id for shape in told}
+        known = await self._recalled(server_id, ids)
         new = [shape for shape in told if shape.id not in known]
         if new:
-            known = await self._learn(organization_id, server_id, new)
+            known = known | await self._learn(organization_id, server_id, new)
+        self._remember(server_id, known, ids)
         missing = sorted(wanted - known.keys())
         if missing:
             detail = "Send these shapes with the batch: the hub does not know which series their columns are."
@@ -50,18 +57,16 @@ class Shapes:
         """The server is gone."""
         self._known.pop(server_id, None)
 
-    async def _remembered(self, server_id: UUID) -> dict[str, tuple[int, ...]]:
-        known = self._known.get(server_id)
-        if known is None:
-            async with self._database.as_worker() as connection:
-                cursor = await connection.execute(SQL["known"], {"server": server_id})
-                known = {row["id"]: tuple(row["series_ids"]) for row in await cursor.fetchall()}
-            self._remember(server_id, known)
-        else:
-            self._known.move_to_end(server_id)
-        return known
+    async def _recalled(self, server_id: UUID, ids: set[str]) -> Known:
+        known = self._known.get(server_id, {})
+        forgotten = list(ids - known.keys())
+        if not forgotten:
+            return known
+        async with self._database.as_worker() as connection:
+            cursor = await connection.execute(SQL["known"], {"server": server_id, "ids": forgotten})
+            return known | {row["id"]: tuple(row["series_ids"]) for row in await cursor.fetchall()}
 
-    async def _learn(self, organization_id: UUID, server_id: UUID, new: list[Shape]) -> dict[str, tuple[int, ...]]:
+    async def _learn(self, organization_id: UUID, server_id: UUID, new: list[Shape]) -> Known:
         keys = {shape.id: [key_of(one) for one in shape.series] for shape in new}
         series = {key: one for shape in new for key, one in zip(keys[shape.id], shape.series, strict=True)}
         who = {"organization": organization_id, "server": server_id}
@@ -87,17 +92,17 @@ class Shapes:
                 )
             cursor = await connection.execute(SQL["number_series"], {**who, "keys": list(series)})
             numbers = {bytes(row["key"]): row["id"] for row in await cursor.fetchall()}
+            learnt = {shape.id: tuple(numbers[key] for key in keys[shape.id]) for shape in new}
             for shape in new:
-                listed = [numbers[key] for key in keys[shape.id]]
+                listed = list(learnt[shape.id])
                 await connection.execute(
                     SQL["add_shape"], {**who, "id": shape.id, "monitor": shape.monitor, "series": listed}
                 )
-            cursor = await connection.execute(SQL["known"], who)
-            known = {row["id"]: tuple(row["series_ids"]) for row in await cursor.fetchall()}
-        self._remember(server_id, known)
-        return known
+        return learnt
 
-    def _remember(self, server_id: UUID, known: dict[str, tuple[int, ...]]) -> None:
+    def _remember(self, server_id: UUID, known: Known, ids: set[str]) -> None:
+        if len(known) > REMEMBERED_SHAPES:
+            known = {shape: series for shape, series in known.items() if shape in ids}
         self._known[server_id] = known
         self._known.move_to_end(server_id)
         while len(self._known) > REMEMBERED_SERVERS:

@@ -1,5 +1,5 @@
 -- name: known
-select id, series_ids from public.shapes where server_id = %(server)s
+select id, series_ids from public.shapes where server_id = %(server)s and id = any (%(ids)b::text[])
 
 -- name: count_series
 select count(*) as count from public.series where server_id = %(server)s

@@ -12,6 +12,7 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from twinwatch.hub.agents import KEY_SECONDS
 from twinwatch.hub.lawful import check_catalogue, check_text
 from twinwatch.hub.refusals import Refused
 from twinwatch.protocol import codec, limits
@@ -202,6 +203,15 @@ class TestHeartbeat:
         assert (await cast.agent.push((stage.clock.now(), (1.0, 2.0)))).problem.slug == "unauthorized"
         assert (await cast.agent.declare(CATALOGUE)).problem.slug == "unauthorized"
         assert (await cast.other_agent.heartbeat()).status == 200
+
+    async def test_what_is_remembered_of_a_key_is_asked_again_in_time(self, stage: HubStage, cast: Cast) -> None:
+        """Another hub on the same database may have changed it."""
+        assert (await cast.agent.heartbeat()).status == 200
+        await stage.execute("delete from public.server_keys where server_id = %s", cast.agent.server_id)
+        stage.clock.advance(KEY_SECONDS - 1)
+        assert (await cast.agent.heartbeat()).status == 200
+        stage.clock.advance(2)
+        assert (await cast.agent.heartbeat()).problem.slug == "unauthorized"
 
     async def test_a_server_deleted_behind_the_hubs_back_is_refused_too(self, stage: HubStage, cast: Cast) -> None:
         """As another hub on the same database does it: the key is still remembered here."""

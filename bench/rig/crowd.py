@@ -9,6 +9,8 @@ then, so a hub (or a generator) that falls behind is seen to.
 from __future__ import annotations
 
 import asyncio
+import itertools
+import math
 import random
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -162,9 +164,13 @@ class Crowd:
         self._count = count
         self.agents: list[Simulated] = []
 
-    async def join(self, enrolment_key: str) -> None:
-        """Registers all of them, each with its catalogue, and lets the hub learn their series with a first batch."""
-        self.agents = [self.made(number) for number in range(self._count)]
+    async def join(self, enrolment_key: str, *, seconds: float = math.inf) -> None:
+        """Registers all of them, each with its catalogue, and lets the hub learn their series with a first batch.
+
+        After so many seconds those who are not in are left out.
+        """
+        end = time.monotonic() + seconds
+        candidates = [self.made(number) for number in range(self._count)]
 
         async def enter(agent: Simulated) -> None:
             hello = Register(str(UUID(int=self._chance.getrandbits(128))), f"bench-{agent.number:04}", VERSION)
@@ -182,7 +188,8 @@ class Crowd:
                 raise Failed(f"catalogue refused: {declared.status} {declared.body[:300]!r}")
             await agent.push(*agent.batch(now() - 10 * TICK_MILLISECONDS, shapes=(SYSTEM, OWN)))
 
-        await each(self.agents, enter)
+        await each(itertools.takewhile(lambda _: time.monotonic() < end, candidates), enter)
+        self.agents = [agent for agent in candidates if agent.server_id]
 
     def made(self, number: int) -> Simulated:
         """An agent that has not registered yet."""

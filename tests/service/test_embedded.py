@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL where something goes wrong around it."""
+"""``twinwatch up`` and its PostgreSQL where something goes wrong around them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -61,19 +62,40 @@ def test_a_killed_server_is_started_again_as_soon_as_its_last_statement_ends(fol
 
 
 def test_variables_and_keys_that_mean_something_else_lead_nothing_astray(folder: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        address = f"127.0.0.1:{server.getsockname()[1]}"
     other = {"PGPORT": "1", "PGHOSTADDR": "192.0.2.1", "PGSERVICE": "nowhere", "PGOPTIONS": "-c search_path=nowhere"}
     other["TWINWATCH_ENROLMENT_KEY_FILE"] = "/nowhere"
-    command = [sys.executable, "-m", "twinwatch.cli", "up", "--data-dir", str(folder), "--listen", address]
     log = folder.with_name("log")
-    with log.open("wb") as file:
-        process = subprocess.Popen(command, env={**os.environ, **other}, stdout=file, stderr=file)
-    try:
+    with log.open("wb") as file, started(folder, env={**os.environ, **other}, stdout=file, stderr=file) as process:
         until(lambda: process.poll() is not None or "connected to" in log.read_text())
-    finally:
         process.terminate()
         assert process.wait() == 0, log.read_text()
+
+
+def test_a_closed_terminal_ends_it_in_order_and_a_closed_pipe_not_at_all(folder: Path) -> None:
+    log = folder.with_name("log")
+    with log.open("wb") as file, started(folder, stdout=subprocess.PIPE, stderr=file) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        until(lambda: process.poll() is not None or "connected to" in log.read_text())
+        assert process.poll() is None, log.read_text()
+        process.send_signal(signal.SIGHUP)
+        assert process.wait() == 0, log.read_text()
+    text = log.read_text()
+    assert 0 < text.find("wait for the hub") < text.find("hub stopped"), text
+
+
+@contextmanager
+def started(folder: Path, **how: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """``twinwatch up`` on this folder and a free port, ended with the context."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+    command = [sys.executable, "-m", "twinwatch.cli", "up", "--data-dir", str(folder), "--listen", address]
+    process = subprocess.Popen(command, **how)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def answers(folder: Path) -> None:

@@ -125,7 +125,7 @@ been up has no wrong settings: if it ends so later, its database is away, and th
 
 
 async def up(wish: Wish, out: TextIO = sys.stdout) -> int:
-    """Brings everything up and keeps it up until SIGINT or SIGTERM; returns the exit code.
+    """Brings everything up and keeps it up until SIGINT, SIGTERM or SIGHUP; returns the exit code.
 
     Raises: Misconfigured with one line that says what to do.
     """
@@ -139,11 +139,13 @@ async def up(wish: Wish, out: TextIO = sys.stdout) -> int:
     listen(settings.host, settings.port).close()  # before anything starts: a taken port is the commonest failure
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # nohup lets a terminal close under us
+            loop.add_signal_handler(number, stop.set)
 
     def say(line: str) -> None:
-        print(line, file=out, flush=True)
+        with contextlib.suppress(OSError):  # nobody reads any more; that ends nothing
+            print(line, file=out, flush=True)
 
     postgres = None
     owner_url = settings.owner_url

@@ -16,8 +16,9 @@ from twinwatch import __version__
 ANSWER_BYTES = 1 << 20
 """Longest answer that is read; a longer one is no answer."""
 
-KEEP_ALIVE_SECONDS = 75.0
-"""Longer than the pause between two heartbeats, so that TLS is agreed once and not every minute."""
+KEEP_ALIVE_SECONDS = 65.0
+"""Longer than the pause between two heartbeats, so that TLS is agreed once and not every minute; shorter than the 75 s
+of the hub, and of most proxies, so that no request meets a connection that is just being closed."""
 
 _HEADERS = {"User-Agent": f"twinwatch/{__version__}", "Accept-Encoding": "identity"}
 

@@ -71,9 +71,10 @@ def test_the_agent_carries_nothing_of_the_hub() -> None:
     assert hub & {name for name, _ in lock("base")} == set()
 
 
-def test_the_dashboards_lock_holds_every_platform() -> None:
+@pytest.mark.parametrize("folder", ["dashboard", "tests/service/supabase"])
+def test_a_packages_lock_holds_every_platform(folder: str) -> None:
     """One made where a platform's packages are not to be had lacks them, and ``npm ci`` elsewhere refuses it."""
-    packages = json.loads((ROOT / "dashboard" / "package-lock.json").read_text())["packages"]
+    packages = json.loads((ROOT / folder / "package-lock.json").read_text())["packages"]
     missing = [
         f"{name}@{version} of {path}"
         for path, package in packages.items()

@@ -1,8 +1,7 @@
 """``twinwatch up``: database, hub and this machine's agent with one command, each a process of its own.
 
 Invariants: what it started it ends, in the order agent, hub, database, so that each can still hand over to the next;
-killed outright, the kernel ends its children for it. A child that dies is started again, unless it dies at once and
-again and again.
+killed outright, the kernel ends its children for it. An agent that cannot go on leaves hub and database running.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -21,18 +20,16 @@ from urllib.parse import urlsplit
 
 from twinwatch import __version__
 from twinwatch.hub.bootstrap import Bootstrap, bootstrap
+from twinwatch.hub.child import Child
 from twinwatch.hub.db import Database
-from twinwatch.hub.embedded import EmbeddedPostgres, die_with_parent
+from twinwatch.hub.embedded import EmbeddedPostgres
 from twinwatch.hub.migrations import migrate
 from twinwatch.hub.settings import Misconfigured, Settings, settings_from
 from twinwatch.hub.sockets import listen
 from twinwatch.world.clock import SystemClock
 
 READY_SECONDS = 30.0
-STOP_SECONDS = 15.0
 DATABASE_LOOK_SECONDS = 0.5
-RESTARTS = 5
-RESTARTS_WITHIN_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,79 +41,6 @@ class Wish:
     database_url: str = ""
     public_url: str = ""
     agent: bool = True
-
-
-class Child:
-    """A process that is kept running until it is asked to stop."""
-
-    def __init__(
-        self,
-        name: str,
-        arguments: list[str],
-        environment: Mapping[str, str],
-        say: Callable[[str], None],
-        *,
-        pointless: tuple[int, ...] = (),
-    ) -> None:
-        self._pointless = pointless
-        self._name = name
-        self._arguments = arguments
-        self._environment = environment
-        self._say = say
-        self._process: asyncio.subprocess.Process | None = None
-        self._starts: list[float] = []
-        self._stopping = False
-
-    async def start(self) -> None:
-        """Starts it; it inherits our standard error for its log."""
-        self._process = await asyncio.create_subprocess_exec(
-            *self._arguments,
-            env=dict(self._environment),
-            stdin=asyncio.subprocess.DEVNULL,
-            # Ctrl-C on the terminal is for us: the children are ended one after the other.
-            start_new_session=True,
-            preexec_fn=die_with_parent(signal.SIGTERM),
-        )
-        self._starts.append(time.monotonic())
-
-    @property
-    def exit_code(self) -> int | None:
-        """Set once it has ended."""
-        return None if self._process is None else self._process.returncode
-
-    async def keep(self) -> int:
-        """Starts it again whenever it ends; returns its exit code when that has become pointless."""
-        while True:
-            assert self._process is not None  # noqa: S101
-            code = await self._process.wait()
-            if self._asked():
-                return 0
-            recent = [start for start in self._starts if time.monotonic() - start < RESTARTS_WITHIN_SECONDS]
-            if code in self._pointless or len(recent) > RESTARTS:
-                self._say(f"{self._name} ended with exit code {code}; giving up")
-                return code or 1
-            self._say(f"{self._name} ended unexpectedly (exit code {code}); starting it again")
-            await asyncio.sleep(min(len(recent), 5))
-            if self._asked():
-                return 0
-            await self.start()
-
-    def _asked(self) -> bool:
-        return self._stopping
-
-    async def stop(self) -> None:
-        """Asks it to end, and sees to it."""
-        self._stopping = True
-        if self._process is None or self._process.returncode is not None:
-            return
-        self._process.terminate()
-        try:
-            async with asyncio.timeout(STOP_SECONDS):
-                await self._process.wait()
-        except TimeoutError:
-            self._say(f"{self._name} did not end within {STOP_SECONDS:g} s: killed")
-            self._process.kill()
-            await self._process.wait()
 
 
 POINTLESS = (2, 4)
@@ -166,7 +90,7 @@ async def up(wish: Wish, out: TextIO = sys.stdout) -> int:
         if wish.agent:
             state = wish.data_dir / "agents" / str(first.organization_id)
             environment = _agent_environment(hub_url, state, first)
-            children.append(Child("agent", _self("agent", "run"), environment, say, pointless=POINTLESS))
+            children.append(Child("agent", _self("agent", "run"), environment, say, pointless=POINTLESS, vital=False))
             await children[1].start()
         _greet(say, wish, settings, hub_url, first, time.monotonic() - began)
         return await _watch(children, postgres, stop, say)

@@ -213,10 +213,11 @@ class HubStage:
 
     async def execute(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         """A statement as the superuser; its rows, if it has any."""
-        if self._owner is None or self._owner.broken:
-            self._owner = await psycopg.AsyncConnection.connect(self._superuser_url, autocommit=True)
-        cursor = await self._owner.execute(statement.encode(), values or None)
-        return [] if cursor.description is None else await cursor.fetchall()
+        if self._owner is not None and not self._owner.broken:
+            return await _executed(self._owner, statement, values)
+        # Not entered, or the connection was killed: one of its own, which nobody has to remember to close.
+        async with await psycopg.AsyncConnection.connect(self._superuser_url, autocommit=True) as connection:
+            return await _executed(connection, statement, values)
 
     async def organization(self, name: str = "Acme", plan: str = "free") -> UUID:
         """A new organization."""
@@ -313,3 +314,10 @@ class Cast:
     stranger: Player
     agent: Voice
     other_agent: Voice
+
+
+async def _executed(
+    connection: psycopg.AsyncConnection, statement: str, values: tuple[object, ...]
+) -> list[tuple[Any, ...]]:
+    cursor = await connection.execute(statement.encode(), values or None)
+    return [] if cursor.description is None else await cursor.fetchall()

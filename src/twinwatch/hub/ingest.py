@@ -118,21 +118,23 @@ class Ingest:
     async def _commit(self, group: list[_Waiting]) -> None:
         try:
             verdicts = await self._store.write([waiting.arrival for waiting in group])
-        except (DatabaseAway, psycopg.Error) as err:
-            if not isinstance(err, DatabaseAway):
-                log.exception("a group of %d batches was not committed", len(group))
+            for waiting, verdict in zip(group, verdicts, strict=True):
+                if not waiting.verdict.done():
+                    waiting.verdict.set_result(verdict)
+                if verdict.fresh:
+                    arrival = waiting.arrival
+                    news = Committed(arrival.organization_id, arrival.server_id, arrival.frames, waiting.series)
+                    self._published(news)
+        except DatabaseAway:
+            pass  # told below, to those who can send again
+        except psycopg.Error:
+            log.exception("a group of %d batches was not committed", len(group))
+        finally:
+            # Whatever happened, nobody waits for ever.
             for waiting in group:
                 if not waiting.verdict.done():
-                    waiting.verdict.set_exception(
-                        unavailable("The database did not take the samples; send them again.")
-                    )
-            return
-        for waiting, verdict in zip(group, verdicts, strict=True):
-            if not waiting.verdict.done():
-                waiting.verdict.set_result(verdict)
-            if verdict.fresh:
-                arrival = waiting.arrival
-                self._published(Committed(arrival.organization_id, arrival.server_id, arrival.frames, waiting.series))
+                    refused = unavailable("The database did not take the samples; send them again.")
+                    waiting.verdict.set_exception(refused)
 
 
 def _tidy(frames: list[Frame]) -> int:

@@ -63,9 +63,10 @@ async def up(wish: Wish, out: TextIO = sys.stdout) -> int:
     listen(settings.host, settings.port).close()  # before anything starts: a taken port is the commonest failure
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        if signal.getsignal(number) != signal.SIG_IGN:  # nohup lets a terminal close under us
-            loop.add_signal_handler(number, stop.set)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup lets a terminal close under us
+        loop.add_signal_handler(signal.SIGHUP, stop.set)
 
     def say(line: str) -> None:
         with contextlib.suppress(OSError):  # nobody reads any more; that ends nothing

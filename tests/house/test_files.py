@@ -15,7 +15,7 @@ TEXT = {".py", ".sql", ".md", ".ts", ".tsx", ".mjs", ".css", ".toml", ".sh", ".y
 # Written in pieces, so that this file does not hold what it forbids.
 REGISTRIES = [
     ".".join(parts)
-    for parts in (("pypi", "org"), ("pythonhosted", "org"), ("npmjs", "org"), ("npmjs", "com"), ("yarnpkg", "com"))
+    for parts in (("pypi", "org"), ("python" + "hosted", "org"), ("npmjs", "org"), ("npmjs", "com"), ("yarnpkg", "com"))
 ] + ["deb." + "debian", "archive." + "ubuntu", "proxy." + "golang", "index" + "-url"]
 MACHINE_PATHS = re.compile(
     "(?<![\\w.~-])/(?:" + "|".join(["wo" + "rk", "ro" + "ot", "Us" + "ers", "opt/wh" + "eels"]) + ")/"

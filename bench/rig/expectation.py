@@ -8,9 +8,11 @@ from contextlib import suppress
 
 from twinwatch.agent.scheduler import SELF
 from twinwatch.monitors import Absent, Moment, Unreadable
-from twinwatch.monitors.discover import discover
+from twinwatch.monitors.system import System, SystemOptions
 from twinwatch.world.clock import SystemClock
+from twinwatch.world.doors import World
 from twinwatch.world.host import Host
+from twinwatch.world.http import AiohttpHttp
 
 Key = tuple[str, tuple[tuple[str, str], ...]]
 """Metric and labels."""
@@ -24,12 +26,15 @@ def key_of(metric: str, labels: Mapping[str, str]) -> Key:
 
 
 class Expectation:
-    """Every monitor of this installation. What comes and goes (a mount, an interface) does so here too."""
+    """The monitors that run where nobody has configured any.
+
+    What comes and goes (a mount, an interface) does so here too.
+    """
 
     def __init__(self) -> None:
-        self._monitors = [monitor() for monitor in discover().monitors.values()]
-        self._host = Host()
+        self._monitors = [System(SystemOptions())]
         self._clock = SystemClock()
+        self._world = World(clock=self._clock, http=AiohttpHttp(), host=Host())
 
     async def series(self) -> set[Key]:
         """The series of a run now: of the second of two, since rates need a run before."""
@@ -43,5 +48,5 @@ class Expectation:
         for monitor in self._monitors:
             found |= {key_of(metric.name, {"twinwatch.monitor.name": monitor.name}) for metric in SELF.metrics}
             with suppress(Absent, Unreadable):
-                found |= {key_of(one.metric, one.labels) for one in await monitor.read(self._host, moment)}
+                found |= {key_of(one.metric, one.labels) for one in await monitor.read(self._world, moment)}
         return found

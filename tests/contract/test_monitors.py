@@ -14,11 +14,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from twinwatch.monitors import Absent, Moment, Monitor, Reading, Unreadable
+from twinwatch.monitors import Absent, Finding, Moment, Monitor, Reading, Unreadable
 from twinwatch.monitors.discover import discover, flaw_of
+from twinwatch.monitors.options import options_of
 from twinwatch.protocol import limits
 from twinwatch.testing.captures import Capture, captures
-from twinwatch.testing.paper import PaperHost
+from twinwatch.testing.paper import PaperHost, paper_world
 from twinwatch.world.host import Host
 from twinwatch.world.space import Space
 
@@ -36,13 +37,21 @@ each_monitor = pytest.mark.parametrize("kind", MONITORS, ids=lambda kind: kind.n
 each_capture = pytest.mark.parametrize("capture", CAPTURES, ids=lambda capture: capture.name)
 
 
+def made(kind: type[Monitor]) -> Monitor:
+    return kind(options_of(kind, {}))
+
+
+def only_readings(found: Sequence[Finding]) -> list[Reading]:
+    return [one for one in found if isinstance(one, Reading)]
+
+
 async def runs(kind: type[Monitor], hosts: Sequence[PaperHost], moments: Sequence[Moment]) -> list[list[Reading]]:
     """The readings of one monitor on one host after another. A run that refuses lawfully yields none."""
-    monitor = kind()
+    monitor = made(kind)
     readings = []
     for host, moment in zip(hosts, moments, strict=True):
         try:
-            readings.append(await monitor.read(host, moment))
+            readings.append(only_readings(await monitor.read(paper_world(host), moment)))
         except (Absent, Unreadable):
             readings.append([])
     return readings
@@ -120,18 +129,18 @@ async def test_every_declaration_is_seen_on_some_capture(kind: type[Monitor]) ->
 @each_capture
 async def test_the_same_machine_reads_the_same_through_files(kind: type[Monitor], capture: Capture) -> None:
     """The paper host of these tests is no other machine than the captured one."""
-    monitor = kind()
+    monitor = made(kind)
     expected = await runs(kind, PAPERS[capture.name], capture.moments())
     for host, moment, readings in zip(capture.hosts(), capture.moments(), expected, strict=True):
-        assert await monitor.read(host, moment) == readings
+        assert await monitor.read(paper_world(host), moment) == readings
 
 
 @each_monitor
 async def test_without_its_source_it_is_absent(kind: type[Monitor]) -> None:
-    monitor = kind()
+    monitor = made(kind)
     for moment in CAPTURES[0].moments():
         with pytest.raises(Absent):
-            await monitor.read(PaperHost({}), moment)
+            await monitor.read(paper_world(), moment)
 
 
 @each_monitor
@@ -139,7 +148,7 @@ async def test_a_source_that_may_not_be_read_is_unreadable(kind: type[Monitor]) 
     host = PaperHost(PAPERS[CAPTURES[0].name][0].files)
     host.refused = set(host.files)
     with pytest.raises(Unreadable, match="Permission denied"):  # a refusal says why
-        await kind().read(host, CAPTURES[0].moments()[0])
+        await made(kind).read(paper_world(host), CAPTURES[0].moments()[0])
 
 
 @each_monitor
@@ -215,15 +224,15 @@ def test_a_word_replaced_does_no_harm(kind: type[Monitor], data: st.DataObject) 
 @each_monitor
 @each_capture
 async def test_it_can_be_cut_off_and_run_again(kind: type[Monitor], capture: Capture) -> None:
-    monitor = kind()
+    monitor = made(kind)
     host, later = PAPERS[capture.name]
     hanging = PaperHost(host.files, host.spaces, hangs=True)
     try:
         async with asyncio.timeout(0.01):
-            await monitor.read(hanging, capture.moments()[0])
+            await monitor.read(paper_world(hanging), capture.moments()[0])
     except TimeoutError:
         pass
-    assert_lawful(kind, await monitor.read(later, capture.moments()[1]))
+    assert_lawful(kind, only_readings(await monitor.read(paper_world(later), capture.moments()[1])))
 
 
 @each_monitor
@@ -242,18 +251,18 @@ async def test_a_source_that_hangs_ends_before_the_deadline_and_is_skipped_until
     capture = CAPTURES[0]
     shutil.copytree(capture.folder / "first", tmp_path, dirs_exist_ok=True)
     (tmp_path / "statvfs.json").unlink()
-    host, monitor = Host(tmp_path, ask_space=ask), kind()
+    host, monitor = Host(tmp_path, ask_space=ask), made(kind)
     try:
         async with asyncio.timeout(kind.deadline_seconds):
             for moment in capture.moments():
-                assert_lawful(kind, await monitor.read(host, moment))
+                assert_lawful(kind, only_readings(await monitor.read(paper_world(host), moment)))
         assert len(asked) == len(set(asked)), "asked again before it answered"
     finally:
         let_go.set()
     async with asyncio.timeout(kind.deadline_seconds):
         while host.stuck_mounts:  # noqa: ASYNC110 - threads change what is waited for
             await asyncio.sleep(0.001)
-    assert_lawful(kind, await monitor.read(host, capture.moments()[1]))
+    assert_lawful(kind, only_readings(await monitor.read(paper_world(host), capture.moments()[1])))
 
 
 @each_monitor
@@ -268,11 +277,11 @@ async def test_time_that_stands_still_or_runs_backwards_does_no_harm(kind: type[
 @each_monitor
 async def test_a_run_is_cheap(kind: type[Monitor]) -> None:
     for capture in CAPTURES:
-        monitor = kind()
+        monitor = made(kind)
         spent = []
         for _ in range(5):
             for host, moment in zip(capture.hosts(), capture.moments(), strict=True):
                 start = time.process_time()
-                await monitor.read(host, moment)
+                await monitor.read(paper_world(host), moment)
                 spent.append(time.process_time() - start)
         assert min(spent) < CPU_SECONDS_PER_RUN

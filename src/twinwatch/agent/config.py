@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,14 +18,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from twinwatch.protocol import limits
+from twinwatch.protocol.durations import duration
 from twinwatch.world.addresses import is_loopback
 from twinwatch.world.secret import Secret, SecretUnreadable, read_secret
 
 ROOT_STATE_DIR = Path("/var/lib/twinwatch-agent")
 SERVER_NAME_CHARACTERS = 200
-
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 class Misconfigured(Exception):
@@ -108,17 +105,6 @@ def hub_address(text: str, *, allow_plain_http: bool = False) -> str:
             "or say --allow-plain-http (TWINWATCH_ALLOW_PLAIN_HTTP=1) if the network is trusted"
         )
     return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
-
-
-def duration(text: str) -> float:
-    """Seconds of ``15s``, ``5m``, ``1h``, ``250ms`` or several such parts in a row (``1h30m``).
-
-    Raises: ValueError.
-    """
-    parts = _DURATION.findall(text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise ValueError(f"{text!r}: expected a duration such as 15s, 5m or 1h")
-    return sum(float(number) * _SECONDS[unit] for number, unit in parts)
 
 
 def default_state_dir(environment: Mapping[str, str]) -> Path:

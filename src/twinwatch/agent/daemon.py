@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import msgspec
 
@@ -27,9 +26,7 @@ from twinwatch.monitors import Monitor
 from twinwatch.monitors.system.facts import host_facts
 from twinwatch.protocol.hello import Register
 from twinwatch.protocol.metrics import Catalogue
-from twinwatch.world.clock import Clock
-from twinwatch.world.host import Host
-from twinwatch.world.http import Http
+from twinwatch.world.doors import World
 
 BUFFER_FILE = "buffer.sqlite3"
 FLUSH_SECONDS = 3.0
@@ -38,18 +35,11 @@ TRIM_SECONDS = 600.0
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class World:
-    """The doors an agent goes through. ``inline`` keeps SQLite on the event loop: for virtual time."""
-
-    clock: Clock
-    http: Http
-    host: Host
-    inline: bool = False
-
-
 class Agent:
-    """One agent. ``monitors`` are its own instances; ``started`` is called once all of it runs."""
+    """One agent. ``monitors`` are its own instances; ``started`` is called once all of it runs.
+
+    ``inline`` keeps SQLite on the event loop: for virtual time.
+    """
 
     def __init__(
         self,
@@ -58,7 +48,9 @@ class Agent:
         monitors: Sequence[Monitor],
         *,
         started: Callable[[], None] = lambda: None,
+        inline: bool = False,
     ) -> None:
+        self._inline = inline
         self._settings = settings
         self._world = world
         self._monitors = monitors
@@ -75,7 +67,7 @@ class Agent:
                 "no enrolment key, and this server is not registered yet: make a key in the dashboard under "
                 "Add a server, and give it in TWINWATCH_ENROLMENT_KEY or with --enrolment-key-file"
             )
-        worker = Worker(inline=self._world.inline)
+        worker = Worker(inline=self._inline)
         try:
             buffer = await worker.do(Buffer, self._settings.state_dir / BUFFER_FILE, self._world.clock.now())
             try:
@@ -112,8 +104,7 @@ class _Life:
         self._uplink: Uplink | None = None
         self._scheduler = Scheduler(
             monitors,
-            host=world.host,
-            clock=world.clock,
+            world=world,
             keep=self._keep,
             seed=identity.install_id,
             interval_seconds=settings.monitor_seconds,

@@ -22,12 +22,14 @@ from pathlib import Path
 from twinwatch import __version__
 from twinwatch.agent.buffer import BufferUnusable
 from twinwatch.agent.config import Misconfigured, Settings, add_arguments, settings_from
-from twinwatch.agent.daemon import Agent, World
+from twinwatch.agent.daemon import Agent
 from twinwatch.agent.identity import IdentityUnusable
 from twinwatch.agent.uplink.enrolment import EnrolmentRefused
 from twinwatch.monitors import Monitor
 from twinwatch.monitors.discover import discover
+from twinwatch.monitors.options import options_of
 from twinwatch.world.clock import SystemClock
+from twinwatch.world.doors import World
 from twinwatch.world.host import Host
 from twinwatch.world.http import AiohttpHttp
 
@@ -95,7 +97,7 @@ def found_monitors() -> list[Monitor]:
     found = discover()
     for flaw in found.flaws:
         _log.warning("monitor %s is left out: %s", flaw.source, flaw.reason)
-    return [monitor() for monitor in found.monitors.values()]
+    return [kind(options_of(kind, {})) for kind in found.monitors.values()]
 
 
 @contextmanager

@@ -23,12 +23,11 @@ import msgspec
 
 from twinwatch.agent.buffer import BufferUnusable, Tick
 from twinwatch.agent.shaping import Shaper
-from twinwatch.monitors import Absent, Moment, Monitor, Reading, Unreadable
+from twinwatch.monitors import Absent, Check, Finding, Moment, Monitor, Reading, Unreadable
 from twinwatch.protocol.metrics import Chart, Metric, MonitorFacts
 from twinwatch.protocol.samples import Shape
 from twinwatch.world.backoff import fraction
-from twinwatch.world.clock import Clock
-from twinwatch.world.host import Host
+from twinwatch.world.doors import World
 
 WARM_UP_SECONDS = 2.0
 """Pause between the first two runs: a rate needs two, and a person who has just installed the agent is watching."""
@@ -95,8 +94,7 @@ class Scheduler:
         self,
         monitors: Sequence[Monitor],
         *,
-        host: Host,
-        clock: Clock,
+        world: World,
         keep: Keep,
         seed: str,
         interval_seconds: float | None = None,
@@ -104,10 +102,9 @@ class Scheduler:
         self.warm = asyncio.Event()
         self._cold = len(monitors)
         self._runners = [
-            _Runner(monitor, timing_of(monitor, interval_seconds), host=host, clock=clock, keep=keep)
-            for monitor in monitors
+            _Runner(monitor, timing_of(monitor, interval_seconds), world=world, keep=keep) for monitor in monitors
         ]
-        self._clock = clock
+        self._clock = world.clock
         self._seed = seed
 
     async def run(self) -> None:
@@ -140,16 +137,16 @@ class Scheduler:
 class _Runner:
     """One monitor, supervised."""
 
-    def __init__(self, monitor: Monitor, timing: Timing, *, host: Host, clock: Clock, keep: Keep) -> None:
+    def __init__(self, monitor: Monitor, timing: Timing, *, world: World, keep: Keep) -> None:
         self.name = monitor.name
         self.timing = timing
         self._monitor = monitor
-        self._host = host
-        self._clock = clock
+        self._world = world
+        self._clock = world.clock
         self._keep = keep
         self._state: State = "new"
         self._kept = True
-        self._stuck: asyncio.Task[list[Reading]] | None = None
+        self._stuck: asyncio.Task[Sequence[Finding]] | None = None
         self._shaper = Shaper(monitor.name)
         self._own_shaper = Shaper(SELF.name)
         self._labels = {NAME_LABEL: monitor.name}
@@ -169,7 +166,7 @@ class _Runner:
         if self._stuck is not None and not self._stuck.done():
             self._become("failing", "an earlier run has not ended")
             return []
-        run = asyncio.ensure_future(self._monitor.read(self._host, moment))
+        run = asyncio.ensure_future(self._monitor.read(self._world, moment))
         self._stuck = run
         try:
             await asyncio.wait({run}, timeout=self.timing.deadline_seconds)
@@ -184,9 +181,9 @@ class _Runner:
             raise
         return self._outcome(run)
 
-    def _outcome(self, run: asyncio.Task[list[Reading]]) -> Shaped:
+    def _outcome(self, run: asyncio.Task[Sequence[Finding]]) -> Shaped:
         try:
-            shaped = self._shaper.shape(run.result())
+            shaped = self._shaper.shape([found for found in run.result() if not isinstance(found, Check)])
         except Absent as err:
             self._become("absent", str(err) or "not on this host")
         except Unreadable as err:
@@ -226,6 +223,6 @@ class _Runner:
             self._kept = True
 
 
-def _drop_outcome(run: asyncio.Task[list[Reading]]) -> None:
+def _drop_outcome(run: asyncio.Task[Sequence[Finding]]) -> None:
     if not run.cancelled():
         run.exception()

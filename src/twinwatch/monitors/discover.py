@@ -14,11 +14,12 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 
 from twinwatch import monitors
-from twinwatch.monitors import Monitor
+from twinwatch.monitors import Monitor, Options
 from twinwatch.protocol.limits import METRIC_NAME_CHARACTERS
 from twinwatch.protocol.metrics import Chart, Headline, Metric
 
 GROUP = "twinwatch.monitors"
+OWED = ("name", "title", "Options", "interval_seconds", "deadline_seconds", "metrics", "charts", "headlines", "read")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +63,11 @@ def flaw_of(candidate: object) -> str | None:
     """Why this is no lawful monitor, or None if it is one."""
     if not isinstance(candidate, type):
         return f"{type(candidate).__name__}: expected a class"
-    missing = [name for name in (*Monitor.__annotations__, "read") if not hasattr(candidate, name)]
+    missing = [name for name in OWED if not hasattr(candidate, name)]
     if missing:
         return f"{candidate.__qualname__} lacks {', '.join(missing)}; see twinwatch.monitors.Monitor"
     if not inspect.iscoroutinefunction(candidate.read):  # type: ignore[attr-defined]
-        return f"{candidate.__qualname__}.read: expected 'async def read(self, host, moment)'"
+        return f"{candidate.__qualname__}.read: expected 'async def read(self, world, moment)'"
     return _flaw_of_declaration(candidate)
 
 
@@ -97,6 +98,9 @@ def _flaw_of_declaration(monitor: type[Monitor]) -> str | None:
     name: object = monitor.name
     if not (isinstance(name, str) and name.isascii() and name.replace("-", "").replace("_", "").isalnum()):
         return f"name {name!r}: expected letters, digits, '-' and '_'"
+    options: object = monitor.Options
+    if not (isinstance(options, type) and issubclass(options, Options)):
+        return f"Options {options!r}: expected a subclass of twinwatch.monitors.Options"
     for bound in ("interval_seconds", "deadline_seconds"):
         seconds = getattr(monitor, bound)
         if not isinstance(seconds, int | float) or not seconds > 0:

@@ -7,7 +7,7 @@ Names and units follow the OpenTelemetry semantic conventions (units are UCUM: `
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -49,11 +49,22 @@ class MonitorFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     """One monitor as the agent runs it."""
 
     name: str
+    """The type; of several monitors of one type, the catalogue has one entry."""
     title: str
     interval_seconds: float
     metrics: tuple[Metric, ...]
     charts: tuple[Chart, ...] = ()
     headlines: tuple[Headline, ...] = ()
+
+
+class MonitorKind(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A type of monitor that this agent could run. ``options`` is the JSON Schema of its options, for forms."""
+
+    type: str
+    title: str
+    help: str
+    interval_seconds: float
+    options: dict[str, Any] = {}
 
 
 class Catalogue(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -62,6 +73,8 @@ class Catalogue(msgspec.Struct, frozen=True, omit_defaults=True):
     agent_version: str
     monitors: tuple[MonitorFacts, ...]
     host: dict[str, str] = {}
+    kinds: tuple[MonitorKind, ...] = ()
+    """Every type of monitor that is installed there, running or not."""
     digest: str = ""
     """What the sender calls this content; the hub repeats it in its heartbeat answers. A hub that is older than the
     agent drops fields that it does not know, and could not arrive at the same digest by itself."""

@@ -6,8 +6,11 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from twinwatch.world.doors import World
 from twinwatch.world.host import Host, Kernel, Missing, Refused
+from twinwatch.world.http import Answer, Unreachable
 from twinwatch.world.space import Space
 
 LIMIT_BYTES = 1 << 20
@@ -71,3 +74,54 @@ class PaperHost(Host):
     def kernel(self) -> Kernel:
         """See ``Host``."""
         return Kernel("x86_64", 4096, 100)
+
+
+def paper_world(host: Host | None = None, **doors: Any) -> World:
+    """A world whose host is made of text and whose other doors lead nowhere, but for those given by name."""
+    nowhere = PaperHttp({})
+    return World(**{"clock": PaperClock(), "host": host or PaperHost({}), "http": nowhere, **doors})
+
+
+class PaperClock:
+    """A clock that stands still until it is set."""
+
+    def __init__(self, now: int = 1_700_000_000_000, monotonic_seconds: float = 1000.0) -> None:
+        self.time = now
+        self.monotonic_seconds = monotonic_seconds
+
+    def now(self) -> int:
+        """See ``Clock``."""
+        return self.time
+
+    def monotonic(self) -> float:
+        """See ``Clock``."""
+        return self.monotonic_seconds
+
+
+class PaperHttp:
+    """Answers from ``pages``: by ``METHOD URL`` a whole answer: ``200``, lines of headers, an empty line, a body."""
+
+    def __init__(self, pages: Mapping[str, str]) -> None:
+        self.pages = dict(pages)
+        self.asked: list[str] = []
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: dict[str, str] | None = None,
+        body: bytes | None = None,
+        timeout_seconds: float,
+    ) -> Answer:
+        """See ``Http``."""
+        self.asked.append(f"{method} {url}")
+        page = self.pages.get(f"{method} {url}")
+        if page is None:
+            raise Unreachable("connection refused")
+        head, gap, text = page.partition("\n\n")
+        status, *lines = head.split("\n")
+        if not gap or not status[:3].isdigit():
+            raise Unreachable("the connection was cut within the answer")
+        fields = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        return Answer(int(status[:3]), text.encode(), fields)

@@ -22,10 +22,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from twinwatch.agent.config import Settings
-from twinwatch.agent.daemon import Agent, World
-from twinwatch.monitors import Moment, Monitor, Reading
+from twinwatch.agent.daemon import Agent
+from twinwatch.monitors import Moment, Monitor, Options, Reading
 from twinwatch.protocol.metrics import Chart, Headline, Metric
 from twinwatch.testing.fakes import AsgiApp, AsgiHttp, VirtualClock
+from twinwatch.world.doors import World
 from twinwatch.world.host import Host
 from twinwatch.world.secret import Secret
 
@@ -37,17 +38,18 @@ class CountingMonitor:
 
     name: ClassVar[str] = "counting"
     title: ClassVar[str] = "Counting"
+    Options: ClassVar[type[Options]] = Options
     interval_seconds: ClassVar[float] = 15.0
     deadline_seconds: ClassVar[float] = 10.0
     metrics: ClassVar[tuple[Metric, ...]] = (Metric("test.runs", "{run}", "How often the monitor has run"),)
     charts: ClassVar[tuple[Chart, ...]] = (Chart("Runs", ("test.runs",)),)
     headlines: ClassVar[tuple[Headline, ...]] = ()
 
-    def __init__(self) -> None:
+    def __init__(self, options: Any = None) -> None:
         self.times: list[int] = []
         self.trouble: Exception | None = None
 
-    async def read(self, host: Host, moment: Moment) -> list[Reading]:
+    async def read(self, world: World, moment: Moment) -> list[Reading]:
         """One run."""
         if self.trouble is not None:
             raise self.trouble
@@ -80,7 +82,7 @@ class StagedAgent:
                 **settings,
             }
         )
-        self._world = World(clock=clock, http=self.http, host=host or Host(), inline=True)
+        self._world = World(clock=clock, http=self.http, host=host or Host())
         self._monitors = [self.monitor] if monitors is None else monitors
         self._stop = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -89,7 +91,7 @@ class StagedAgent:
         """Start it; a new process on the same state directory, if it has run before."""
         self._stop = asyncio.Event()
         started = asyncio.Event()
-        agent = Agent(self.settings, self._world, self._monitors, started=started.set)
+        agent = Agent(self.settings, self._world, self._monitors, started=started.set, inline=True)
         self._task = asyncio.create_task(agent.run(self._stop))
         starting = asyncio.create_task(started.wait())
         await asyncio.wait({self._task, starting}, return_when=asyncio.FIRST_COMPLETED)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from twinwatch.agent.config import Misconfigured, Settings, add_arguments, duration, hub_address, settings_from
+from twinwatch.agent.config import Misconfigured, Settings, add_arguments, hub_address, settings_from
 
 
 def settings(*arguments: str, **environment: str) -> Settings:
@@ -96,10 +96,3 @@ def test_no_hub_and_a_bad_interval_name_the_remedy() -> None:
     for bad in ("5", "1s 2m", "-3s", "0s", "2h"):
         with pytest.raises(Misconfigured, match="TWINWATCH_PUSH_INTERVAL"):
             settings(TWINWATCH_HUB="https://h", TWINWATCH_PUSH_INTERVAL=bad)
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"), [("15s", 15), ("5m", 300), ("1h30m", 5400), ("250ms", 0.25), ("1.5s", 1.5)]
-)
-def test_durations(text: str, seconds: float) -> None:
-    assert duration(text) == seconds

@@ -9,10 +9,11 @@ import pytest
 
 from twinwatch.agent.buffer import BufferUnusable, Tick
 from twinwatch.agent.scheduler import DURATION, UP, Scheduler, facts_of
-from twinwatch.monitors import Absent, Moment, Reading, Unreadable
+from twinwatch.monitors import Absent, Moment, Options, Reading, Unreadable
 from twinwatch.protocol.metrics import Chart, Headline, Metric
 from twinwatch.testing.fakes import VirtualClock
-from twinwatch.world.host import Host
+from twinwatch.testing.paper import paper_world
+from twinwatch.world.doors import World
 
 Act = Callable[[int], Awaitable[list[Reading]]]
 
@@ -22,6 +23,7 @@ class Scripted:
 
     name: ClassVar[str] = "scripted"
     title: ClassVar[str] = "Scripted"
+    Options: ClassVar[type[Options]] = Options
     interval_seconds: ClassVar[float] = 15.0
     deadline_seconds: ClassVar[float] = 10.0
     metrics: ClassVar[tuple[Metric, ...]] = ()
@@ -33,7 +35,7 @@ class Scripted:
         self.began: list[float] = []
         self.running = 0
 
-    async def read(self, host: Host, moment: Moment) -> list[Reading]:
+    async def read(self, world: World, moment: Moment) -> list[Reading]:
         self.began.append(moment.monotonic_seconds)
         self.running += 1
         assert self.running == 1, "two runs at once"
@@ -83,7 +85,7 @@ def kept() -> Kept:
 
 async def run_for(seconds: float, kept: Kept, *monitors: Scripted, clock: VirtualClock | None = None) -> Scheduler:
     scheduler = Scheduler(
-        monitors, host=Host(), clock=clock or VirtualClock(), keep=kept, seed="seed", interval_seconds=None
+        monitors, world=paper_world(clock=clock or VirtualClock()), keep=kept, seed="seed", interval_seconds=None
     )
     task = asyncio.create_task(scheduler.run())
     await asyncio.sleep(seconds)
@@ -132,7 +134,7 @@ async def test_a_run_that_does_not_end_when_cancelled_is_skipped_until_it_does(
         return [Reading("a", run)]
 
     monitor = Scripted(stubborn)
-    scheduler = Scheduler([monitor], host=Host(), clock=VirtualClock(), keep=kept, seed="s")
+    scheduler = Scheduler([monitor], world=paper_world(clock=VirtualClock()), keep=kept, seed="s")
     task = asyncio.create_task(scheduler.run())
     await asyncio.sleep(600)
     assert len(monitor.began) == 3
@@ -207,7 +209,7 @@ async def test_a_full_disk_is_said_once_and_the_monitor_goes_on(kept: Kept, capl
     caplog.set_level(logging.INFO)
     monitor = Scripted(fine)
     kept.full = True
-    scheduler = Scheduler([monitor], host=Host(), clock=VirtualClock(), keep=kept, seed="s")
+    scheduler = Scheduler([monitor], world=paper_world(clock=VirtualClock()), keep=kept, seed="s")
     task = asyncio.create_task(scheduler.run())
     await asyncio.sleep(100)
     kept.full = False
@@ -226,7 +228,7 @@ async def test_ten_monitors_do_not_run_in_the_same_moment(kept: Kept) -> None:
 
 async def test_the_interval_can_be_set_for_all(kept: Kept) -> None:
     monitor = Scripted(fine)
-    scheduler = Scheduler([monitor], host=Host(), clock=VirtualClock(), keep=kept, seed="s", interval_seconds=1.0)
+    scheduler = Scheduler([monitor], world=paper_world(clock=VirtualClock()), keep=kept, seed="s", interval_seconds=1.0)
     task = asyncio.create_task(scheduler.run())
     await asyncio.sleep(60)
     task.cancel()

@@ -5,11 +5,11 @@ from typing import ClassVar
 
 import pytest
 
-from twinwatch.monitors import Moment, Reading
+from twinwatch.monitors import Moment, Options, Reading
 from twinwatch.monitors.discover import GROUP, discover, flaw_of
 from twinwatch.monitors.system import System
 from twinwatch.protocol.metrics import Chart, Headline, Metric
-from twinwatch.world.host import Host
+from twinwatch.world.doors import World
 
 
 class Tea:
@@ -17,13 +17,16 @@ class Tea:
 
     name: ClassVar[str] = "tea"
     title: ClassVar[str] = "Tea"
+    Options: ClassVar[type[Options]] = Options
     interval_seconds: ClassVar[float] = 60.0
     deadline_seconds: ClassVar[float] = 5.0
     metrics: ClassVar[tuple[Metric, ...]] = (Metric("tea.warmth", "Cel", "How warm."), Metric("tea.left", "1", "Left."))
     charts: ClassVar[tuple[Chart, ...]] = (Chart("Tea", ("tea.warmth",)),)
     headlines: ClassVar[tuple[Headline, ...]] = ()
 
-    async def read(self, host: Host, moment: Moment) -> list[Reading]:
+    def __init__(self, options: object) -> None: ...
+
+    async def read(self, world: World, moment: Moment) -> list[Reading]:
         return []
 
 
@@ -78,7 +81,7 @@ def test_plugins_are_found_beside_the_built_in_ones() -> None:
         (f"{__name__}:NoSuchClass", "cannot be loaded: AttributeError"),
         (f"{__name__}:plugin", "function: expected a class"),
         (f"{__name__}:plugin.__name__", "expected a class"),
-        ("builtins:int", "int lacks name, title, interval_seconds"),
+        ("builtins:int", "int lacks name, title, Options, interval_seconds"),
         (f"{__name__}:Impostor", "the name 'system' is taken by twinwatch.monitors.system.System"),
         (f"{__name__}:Mute", "expected 'async def read"),
     ],

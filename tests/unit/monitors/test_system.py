@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 from tests.unit.monitors.conftest import CAPTURES, Measure, Run
-from twinwatch.monitors.system import System
+from twinwatch.monitors.system import System, SystemOptions
 from twinwatch.monitors.system.facts import host_facts
 from twinwatch.monitors.system.load import Load
 from twinwatch.monitors.system.pressure import Pressure
 from twinwatch.monitors.system.uptime import Uptime
-from twinwatch.testing.paper import PaperHost
+from twinwatch.testing.paper import PaperHost, paper_world
 
 
 async def test_load_and_uptime(measure: Measure) -> None:
@@ -42,8 +42,8 @@ async def test_one_pressure_file_that_fails_leaves_the_others(run: Run) -> None:
 async def test_a_part_fails_alone_and_says_why() -> None:
     capture = CAPTURES["ubuntu-2204-storage"]
     host = PaperHost.of(capture.folder / "first").but("/proc/meminfo", "nonsense\n").but("/proc/uptime", None)
-    monitor = System()
-    readings = await monitor.read(host, capture.moments()[0])
+    monitor = System(SystemOptions())
+    readings = await monitor.read(paper_world(host), capture.moments()[0])
     assert monitor.left_out == {
         "memory": "/proc/meminfo: expected a line 'MemTotal'",
         "uptime": "/proc/uptime is not there",
@@ -54,10 +54,11 @@ async def test_a_part_fails_alone_and_says_why() -> None:
 async def test_a_part_that_failed_once_goes_on_from_its_last_good_run() -> None:
     capture = CAPTURES["rhel-80-vmware"]
     first, second = (PaperHost.of(capture.folder / snapshot) for snapshot in ("first", "second"))
-    monitor, start, end = System(), *capture.moments()
-    await monitor.read(first, start)
-    await monitor.read(first.but("/proc/stat", "nonsense\n"), start)
-    busy = {reading.metric: reading.value for reading in await monitor.read(second, end)}["system.cpu.busy"]
+    monitor, start, end = System(SystemOptions()), *capture.moments()
+    await monitor.read(paper_world(first), start)
+    await monitor.read(paper_world(first.but("/proc/stat", "nonsense\n")), start)
+    found = await monitor.read(paper_world(second), end)
+    busy = {reading.metric: reading.value for reading in found}["system.cpu.busy"]
     assert busy == 0.27
 
 

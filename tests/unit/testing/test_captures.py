@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from twinwatch.monitors.system import System
+from twinwatch.monitors.system import System, SystemOptions
 from twinwatch.testing.captures import BOOT_ID, HOST_NAME, captures, main, record
+from twinwatch.testing.paper import paper_world
 from twinwatch.world.host import Host
 
 
@@ -13,9 +14,9 @@ async def test_a_recorded_machine_can_be_monitored(tmp_path: Path) -> None:
     record(tmp_path / "here", seconds=0.0)
     (capture,) = captures(tmp_path)
     assert capture.name == "here"
-    monitor = System()
+    monitor = System(SystemOptions())
     for host, moment in zip(capture.hosts(), capture.moments(), strict=True):
-        readings = await monitor.read(host, moment)
+        readings = await monitor.read(paper_world(host), moment)
     assert {"system.memory.utilization", "system.uptime"} <= {reading.metric for reading in readings}
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from twinwatch.monitors import Absent, Moment, Reading, Unreadable
+from twinwatch.monitors import Absent, Moment, Options, Reading, Unreadable
 from twinwatch.monitors.system.cpu import Cpu
 from twinwatch.monitors.system.disk import Disk
 from twinwatch.monitors.system.filesystem import Filesystem
@@ -22,9 +22,14 @@ from twinwatch.monitors.system.part import Part
 from twinwatch.monitors.system.pressure import Pressure
 from twinwatch.monitors.system.uptime import Uptime
 from twinwatch.protocol.metrics import Chart, Headline, Metric
-from twinwatch.world.host import Host, Missing, Refused
+from twinwatch.world.doors import World
+from twinwatch.world.host import Missing, Refused
 
 PARTS: tuple[type[Part], ...] = (Cpu, Load, Memory, Paging, Pressure, Disk, Filesystem, Network, Uptime)
+
+
+class SystemOptions(Options, frozen=True, kw_only=True):
+    """What of the system is watched."""
 
 
 class System:
@@ -37,18 +42,20 @@ class System:
 
     name: ClassVar[str] = "system"
     title: ClassVar[str] = "System"
+    Options: ClassVar[type[Options]] = SystemOptions
     interval_seconds: ClassVar[float] = 15.0
     deadline_seconds: ClassVar[float] = 10.0
     metrics: ClassVar[tuple[Metric, ...]] = tuple(metric for part in PARTS for metric in part.metrics)
     charts: ClassVar[tuple[Chart, ...]] = tuple(chart for part in PARTS for chart in part.charts)
     headlines: ClassVar[tuple[Headline, ...]] = tuple(headline for part in PARTS for headline in part.headlines)
 
-    def __init__(self) -> None:
+    def __init__(self, options: SystemOptions) -> None:
+        self._options = options
         self._parts = tuple(part() for part in PARTS)
         self.left_out: dict[str, str] = {}
         """Why parts were left out of the last run: name of the part to reason. Empty when all is well."""
 
-    async def read(self, host: Host, moment: Moment) -> list[Reading]:
+    async def read(self, world: World, moment: Moment) -> list[Reading]:
         """One run of every part.
 
         Raises: Absent if the host has no source of any part; Unreadable if some are there but none can be read.
@@ -58,7 +65,7 @@ class System:
         unreadable: dict[str, str] = {}
         for part in self._parts:
             try:
-                readings += await part.read(host, moment)
+                readings += await part.read(world.host, moment)
             except Missing as err:
                 missing[part.name] = f"{err} is not there"
             except (Refused, Unreadable) as err:

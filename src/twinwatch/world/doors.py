@@ -1,0 +1,27 @@
+"""All doors of one machine together, as they are handed to a monitor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from twinwatch.world.bus import Bus, SystemBus
+from twinwatch.world.clock import Clock
+from twinwatch.world.commands import Commands, HostCommands
+from twinwatch.world.host import Host
+from twinwatch.world.http import Http
+from twinwatch.world.net import HostNet, Net
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The doors. Each can be replaced by one made of paper (``twinwatch.testing.paper``)."""
+
+    clock: Clock
+    host: Host
+    http: Http
+    commands: Commands = field(default_factory=HostCommands)
+    """Programs of the host."""
+    net: Net = field(default_factory=HostNet)
+    """Names, connections and packets, step by step."""
+    bus: Bus = field(default_factory=SystemBus)
+    """The system's D-Bus."""

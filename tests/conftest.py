@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from twinwatch.testing.postgres import Cluster
 
 
+pytest.register_assert_rewrite("twinwatch.testing.contract")
+
+
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """One PostgreSQL server for the session, started by the first test that needs it."""

@@ -8,7 +8,8 @@ from contextlib import suppress
 
 from twinwatch.agent.scheduler import SELF
 from twinwatch.monitors import Absent, Moment, Unreadable
-from twinwatch.monitors.system import System, SystemOptions
+from twinwatch.monitors.system import System
+from twinwatch.monitors.system.options import SystemOptions
 from twinwatch.world.clock import SystemClock
 from twinwatch.world.doors import World
 from twinwatch.world.host import Host

@@ -26,7 +26,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """What a person may set on a monitor: a subclass per monitor (``frozen=True, kw_only=True``).
 
     Each field is ``Annotated[type, Meta(title=…, description=…, bounds)]``: that is where forms and docs come from.
-    Lists are ``tuple[X, ...]``, credentials ``SecretText``, durations ``Duration`` (default: ``options.lasting("30s")``).
+    Lists are ``tuple[X, ...]``, credentials ``SecretText``, durations ``Duration`` (default ``lasting("30s")``).
     """
 
 

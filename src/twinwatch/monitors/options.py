@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from twinwatch.monitors import Monitor, Options
+from twinwatch.monitors import Monitor
 from twinwatch.protocol.durations import Duration, duration, spelled
 from twinwatch.world.secret import Secret
 
@@ -26,13 +26,12 @@ def lasting(text: str) -> Any:
     return msgspec.field(default_factory=_Lasting(duration(text)))
 
 
-def options_of(kind: type[Monitor], given: Mapping[str, Any]) -> Options:
-    """The options that these values mean. References to secrets are already resolved.
+def options_of(kind: type[Monitor], given: Mapping[str, Any]) -> Any:
+    """The options that these values mean, a ``kind.Options``. References to secrets are already resolved.
 
     Raises: msgspec.ValidationError, whose message ends with the place (``- at `$.endpoints[0].url```).
     """
-    options: Options = msgspec.convert(dict(given), kind.Options, dec_hook=_read)
-    return options
+    return msgspec.convert(dict(given), kind.Options, dec_hook=_read)
 
 
 def schema_of(kind: type[Monitor]) -> dict[str, Any]:

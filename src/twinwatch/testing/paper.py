@@ -8,10 +8,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from twinwatch.world.commands import OUTPUT_BYTES, CommandFailed, Ended
 from twinwatch.world.doors import World
 from twinwatch.world.host import Host, Kernel, Missing, Refused
 from twinwatch.world.http import Answer, Unreachable
 from twinwatch.world.space import Space
+from twinwatch.world.timekeeping import Timekeeping
 
 LIMIT_BYTES = 1 << 20
 
@@ -71,6 +75,14 @@ class PaperHost(Host):
             await asyncio.Event().wait()
         return {path: self.spaces[path] for path in paths if path in self.spaces}
 
+    def timekeeping(self) -> Timekeeping:
+        """See ``Host``; from a file ``/timekeeping.json``."""
+        try:
+            said = msgspec.json.decode(self.read_text("/timekeeping.json"), type=dict[str, float | bool])
+            return Timekeeping(bool(said["synchronized"]), said["offset_seconds"], said["error_seconds"])
+        except (msgspec.MsgspecError, KeyError) as err:
+            raise Refused(f"adjtimex: {err}") from err
+
     def kernel(self) -> Kernel:
         """See ``Host``."""
         return Kernel("x86_64", 4096, 100)
@@ -99,10 +111,11 @@ class PaperClock:
 
 
 class PaperHttp:
-    """Answers from ``pages``: by ``METHOD URL`` a whole answer: ``200``, lines of headers, an empty line, a body."""
+    """Answers from ``sources``: by ``METHOD URL`` a whole answer: ``200``, lines of headers, an empty line, a body."""
 
-    def __init__(self, pages: Mapping[str, str]) -> None:
-        self.pages = dict(pages)
+    def __init__(self, sources: Mapping[str, str], *, hangs: bool = False) -> None:
+        self.sources = dict(sources)
+        self.hangs = hangs
         self.asked: list[str] = []
 
     async def request(
@@ -116,12 +129,42 @@ class PaperHttp:
     ) -> Answer:
         """See ``Http``."""
         self.asked.append(f"{method} {url}")
-        page = self.pages.get(f"{method} {url}")
+        if self.hangs:
+            await asyncio.Event().wait()
+        page = self.sources.get(f"{method} {url}")
         if page is None:
             raise Unreachable("connection refused")
         head, gap, text = page.partition("\n\n")
         status, *lines = head.split("\n")
-        if not gap or not status[:3].isdigit():
+        if not gap or not (status[:3].isascii() and status[:3].isdigit() and len(status) >= 3):
             raise Unreachable("the connection was cut within the answer")
         fields = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-        return Answer(int(status[:3]), text.encode(), fields)
+        return Answer(int(status[:3]), text.encode("utf-8", "replace"), fields)
+
+
+class PaperCommands:
+    """Programs from ``sources``: by ``$ argument argument …`` a first line ``exit N`` and what the program writes."""
+
+    def __init__(self, sources: Mapping[str, str], *, hangs: bool = False) -> None:
+        self.sources = dict(sources)
+        self.hangs = hangs
+
+    async def run(
+        self,
+        arguments: Sequence[str],
+        *,
+        environment: Mapping[str, str] | None = None,
+        timeout_seconds: float,
+        output_bytes: int = OUTPUT_BYTES,
+    ) -> Ended:
+        """See ``Commands``."""
+        if self.hangs:
+            await asyncio.Event().wait()
+        page = self.sources.get("$ " + " ".join(arguments))
+        if page is None:
+            raise CommandFailed(f"{arguments[0]}: no such file or directory")
+        first, _, output = page.partition("\n")
+        code = first.removeprefix("exit ")
+        if not (code.removeprefix("-").isascii() and code.removeprefix("-").isdigit() and len(code) < 5):
+            raise CommandFailed(f"{arguments[0]}: not ended within {timeout_seconds:g} s")
+        return Ended(int(code), output[:output_bytes], cut=len(output) > output_bytes)

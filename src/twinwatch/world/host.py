@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from twinwatch.world.space import Space, Surveyor, kernel_space
+from twinwatch.world.timekeeping import Timekeeping, kernel_timekeeping
 
 READ_BYTES = 1 << 20
 """Bound of one read: /proc/stat of a machine with a thousand cores and interrupts stays below it."""
@@ -110,6 +111,21 @@ class Host:
         if self._recorded_kernel is not None:
             return Kernel(**self._recorded_kernel)
         return Kernel(os.uname().machine, os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_CLK_TCK"))
+
+    def timekeeping(self) -> Timekeeping:
+        """How well the clock is kept; on a capture what ``timekeeping.json`` recorded.
+
+        Raises: Missing; Refused.
+        """
+        if self._root:
+            recorded = self._recorded("timekeeping.json")
+            if recorded is None:
+                raise Missing("adjtimex")
+            return Timekeeping(**recorded)
+        try:
+            return kernel_timekeeping()
+        except OSError as err:
+            raise Refused(f"adjtimex: {err.strerror or err}") from err
 
     def hostname(self) -> str:
         """The node name.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
 import pytest
 
-from twinwatch.monitors import Moment, Reading
+from twinwatch.monitors import Check, Finding, Moment, Reading
 from twinwatch.monitors.system.part import Part
 from twinwatch.testing.captures import captures
 from twinwatch.testing.paper import PaperHost
@@ -19,9 +19,14 @@ Measure = Callable[[type[Part], str], Awaitable[Values]]
 Run = Callable[[Part, dict[str, str], float], Awaitable[Values]]
 
 
-def values(readings: list[Reading]) -> Values:
+def values(findings: Iterable[Finding]) -> Values:
     """Readings as values by metric and label values, in the labels' order."""
-    return {(reading.metric, *reading.labels.values()): reading.value for reading in readings}
+    return {(one.metric, *one.labels.values()): one.value for one in findings if isinstance(one, Reading)}
+
+
+def checks(findings: Iterable[Finding]) -> dict[str, tuple[str, str]]:
+    """State and reason of each check by its name."""
+    return {one.name: (one.state, one.reason) for one in findings if isinstance(one, Check)}
 
 
 @pytest.fixture

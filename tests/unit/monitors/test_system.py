@@ -1,9 +1,10 @@
 from __future__ import annotations
 
-from tests.unit.monitors.conftest import CAPTURES, Measure, Run
-from twinwatch.monitors.system import System, SystemOptions
+from tests.unit.monitors.conftest import CAPTURES, Measure, Run, checks, values
+from twinwatch.monitors.system import System
 from twinwatch.monitors.system.facts import host_facts
 from twinwatch.monitors.system.load import Load
+from twinwatch.monitors.system.options import SystemOptions
 from twinwatch.monitors.system.pressure import Pressure
 from twinwatch.monitors.system.uptime import Uptime
 from twinwatch.testing.paper import PaperHost, paper_world
@@ -44,11 +45,12 @@ async def test_a_part_fails_alone_and_says_why() -> None:
     host = PaperHost.of(capture.folder / "first").but("/proc/meminfo", "nonsense\n").but("/proc/uptime", None)
     monitor = System(SystemOptions())
     readings = await monitor.read(paper_world(host), capture.moments()[0])
+    assert checks(readings)["part:memory"] == ("unknown", "unreadable")
     assert monitor.left_out == {
         "memory": "/proc/meminfo: expected a line 'MemTotal'",
         "uptime": "/proc/uptime is not there",
     }
-    assert {reading.metric for reading in readings} >= {"system.cpu.load_average.1m", "system.filesystem.usage"}
+    assert {name for name, *_ in values(readings)} >= {"system.cpu.load_average.1m", "system.filesystem.usage"}
 
 
 async def test_a_part_that_failed_once_goes_on_from_its_last_good_run() -> None:
@@ -58,7 +60,7 @@ async def test_a_part_that_failed_once_goes_on_from_its_last_good_run() -> None:
     await monitor.read(paper_world(first), start)
     await monitor.read(paper_world(first.but("/proc/stat", "nonsense\n")), start)
     found = await monitor.read(paper_world(second), end)
-    busy = {reading.metric: reading.value for reading in found}["system.cpu.busy"]
+    busy = values(found)["system.cpu.busy",]
     assert busy == 0.27
 
 

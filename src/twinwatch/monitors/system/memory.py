@@ -13,8 +13,24 @@ from twinwatch.world.host import Host
 MEMINFO = "/proc/meminfo"
 KIBIBYTE = 1024
 WANTED = frozenset(
-    ("MemTotal", "MemFree", "MemAvailable", "Buffers", "Cached", "SReclaimable", "Shmem", "SwapTotal", "SwapFree")
-)
+    (
+        "MemTotal",
+        "MemFree",
+        "MemAvailable",
+        "Buffers",
+        "Cached",
+        "SReclaimable",
+        "Shmem",
+        "SwapTotal",
+        "SwapFree",
+        "Dirty",
+        "Writeback",
+        "Committed_AS",
+        "HugePages_Total",
+        "HugePages_Free",
+        "HardwareCorrupted",
+    )
+)  # fmt: skip
 STATE_LABELS = tuple({"system.memory.state": state} for state in ("used", "buffers", "cached", "free"))
 
 
@@ -41,9 +57,24 @@ class Memory:
             "The kernel's estimate of what programs can still get without swapping.",
             good="high",
         ),
+        Metric(
+            "system.memory.linux.unwritten",
+            "By",
+            "Copies of files that were changed and wait for the disk (dirty), or are being written (writeback).",
+            good="low",
+        ),
+        Metric(
+            "system.memory.linux.committed",
+            "By",
+            "Memory that programs were promised, whether they use it yet or not.",
+        ),
+        Metric("system.memory.linux.hugepages.utilization", "1", "Share of the reserved huge pages that is used."),
     )
     charts: ClassVar[tuple[Chart, ...]] = (
         Chart("Memory", ("system.memory.usage",), by=("system.memory.state",), style="stack"),
+        Chart("Memory waiting for the disk", ("system.memory.linux.unwritten",), by=("system.memory.state",)),
+        Chart("Memory promised", ("system.memory.linux.committed",)),
+        Chart("Huge pages", ("system.memory.linux.hugepages.utilization",), top=1.0),
     )
     headlines: ClassVar[tuple[Headline, ...]] = (Headline("Memory", "system.memory.utilization"),)
 
@@ -72,7 +103,22 @@ class Memory:
         ]
         readings.append(Reading("system.memory.utilization", ratio((total - available) / total)))
         readings.append(Reading("system.memory.linux.available", available))
-        return readings
+        return readings + _details(sizes)
+
+
+def _details(sizes: dict[str, int]) -> list[Reading]:
+    readings = []
+    for name, state in (("Dirty", "dirty"), ("Writeback", "writeback")):
+        if name in sizes:
+            labels = {"system.memory.state": state}
+            readings.append(Reading("system.memory.linux.unwritten", sizes[name], labels))
+    if "Committed_AS" in sizes:
+        readings.append(Reading("system.memory.linux.committed", sizes["Committed_AS"]))
+    pages = sizes.get("HugePages_Total", 0)
+    if pages:
+        used = pages - min(sizes.get("HugePages_Free", 0), pages)
+        readings.append(Reading("system.memory.linux.hugepages.utilization", ratio(used / pages)))
+    return readings
 
 
 def meminfo(host: Host) -> dict[str, int]:

@@ -55,6 +55,8 @@ class Mount(NamedTuple):
     point: str
     device: str
     kind: str
+    is_locked: bool = False
+    """Mounted for writing, but the file system itself is read-only: what it becomes after an error."""
 
     @property
     def may_hang(self) -> bool:
@@ -88,11 +90,13 @@ def _parsed(line: str) -> tuple[Mount, str, str]:
         dash = words.index("-", 6)
         number, folder, point = words[2:5]
         kind, source = words[dash + 1 : dash + 3]
+        wanted, actual = words[5], (words[dash + 3 : dash + 4] or [""])[0]
     except ValueError as err:
         raise Unreadable(f"{MOUNTINFO}: {line[:80]!r}: expected a mount") from err
     if not (number and kind and point.startswith("/")):
         raise Unreadable(f"{MOUNTINFO}: {line[:80]!r}: expected a mount")
-    return Mount(_unescaped(point), _unescaped(source) or kind, kind), number, _unescaped(folder)
+    is_locked = "rw" in wanted.split(",") and "ro" in actual.split(",")
+    return Mount(_unescaped(point), _unescaped(source) or kind, kind, is_locked), number, _unescaped(folder)
 
 
 def _unescaped(word: str) -> str:
@@ -114,4 +118,4 @@ def _holds_data(mount: Mount) -> bool:
     if mount.point.startswith(NOT_DATA) or mount.point in CONTAINER_FILES:
         return False
     # A name that is no lawful label could be cut, but then two could become one.
-    return all(len(word) <= LABEL_VALUE_CHARACTERS and word.isprintable() for word in mount)
+    return all(len(word) <= LABEL_VALUE_CHARACTERS and word.isprintable() for word in mount[:3])

@@ -105,7 +105,7 @@ def _counters(text: str) -> dict[str, tuple[int, ...]]:
         words = rest.split()
         if not colon or len(words) < 16:
             raise Unreadable(f"{NET_DEV}: {line[:80]!r}: expected a name and 16 columns")
-        if not _leads_out(name):
+        if not leads_out(name):
             continue
         numbers = procfs.counters(NET_DEV, words[:12])
         if (numbers[1] or numbers[9]) and len(counters) < INTERFACES:
@@ -113,5 +113,6 @@ def _counters(text: str) -> dict[str, tuple[int, ...]]:
     return counters
 
 
-def _leads_out(name: str) -> bool:
+def leads_out(name: str) -> bool:
+    """Whether an interface connects this server with others, and not with its own containers."""
     return not (name == "lo" or name.startswith(INNER) or (name.startswith("br-") and len(name) == DOCKER_BRIDGE))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar, Protocol
 
-from twinwatch.monitors import Moment, Reading
+from twinwatch.monitors import Finding, Moment
 from twinwatch.protocol.metrics import Chart, Headline, Metric
 from twinwatch.world.host import Host
 
@@ -17,7 +18,7 @@ class Part(Protocol):
     charts: ClassVar[tuple[Chart, ...]]
     headlines: ClassVar[tuple[Headline, ...]]
 
-    async def read(self, host: Host, moment: Moment) -> list[Reading]:
+    async def read(self, host: Host, moment: Moment) -> Sequence[Finding]:
         """One run of this part.
 
         Raises: world.host.Missing, world.host.Refused, Unreadable.

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from twinwatch.agent.scheduler import SELF
-from twinwatch.monitors import Absent, Moment, Unreadable
+from twinwatch.monitors import Absent, Moment, Reading, Unreadable
 from twinwatch.monitors.system import System
 from twinwatch.monitors.system.options import SystemOptions
 from twinwatch.world.clock import SystemClock
@@ -49,5 +49,6 @@ class Expectation:
         for monitor in self._monitors:
             found |= {key_of(metric.name, {"twinwatch.monitor.name": monitor.name}) for metric in SELF.metrics}
             with suppress(Absent, Unreadable):
-                found |= {key_of(one.metric, one.labels) for one in await monitor.read(self._world, moment)}
+                findings = await monitor.read(self._world, moment)
+                found |= {key_of(one.metric, one.labels) for one in findings if isinstance(one, Reading)}
         return found

@@ -35,7 +35,7 @@ def entry() -> None:
 
 def make_parser() -> argparse.ArgumentParser:
     """Every command and argument; docs/reference is written from it."""
-    from twinwatch.agent.config import add_arguments
+    from twinwatch.agent.configuration import add_arguments
 
     parser = argparse.ArgumentParser("twinwatch", description="Two watchers for every server.")
     parser.add_argument("--version", action="version", version=f"twinwatch {__version__}")

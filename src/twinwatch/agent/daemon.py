@@ -14,7 +14,7 @@ import msgspec
 
 from twinwatch import __version__
 from twinwatch.agent.buffer import Buffer, BufferUnusable, Tick
-from twinwatch.agent.config import Misconfigured, Settings
+from twinwatch.agent.configuration import Misconfigured, Settings
 from twinwatch.agent.identity import Identity, Registration, keep_identity, load_identity
 from twinwatch.agent.scheduler import Scheduler, facts_of
 from twinwatch.agent.uplink import Uplink

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from twinwatch import __version__
 from twinwatch.agent.buffer import BufferUnusable
-from twinwatch.agent.config import Misconfigured, Settings, add_arguments, settings_from
+from twinwatch.agent.configuration import Misconfigured, Settings, add_arguments, settings_from
 from twinwatch.agent.daemon import Agent
 from twinwatch.agent.identity import IdentityUnusable
 from twinwatch.agent.uplink.enrolment import EnrolmentRefused

@@ -21,7 +21,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
-from twinwatch.agent.config import Settings
+from twinwatch.agent.configuration import Settings
 from twinwatch.agent.daemon import Agent
 from twinwatch.monitors import Moment, Monitor, Options, Reading
 from twinwatch.protocol.metrics import Chart, Headline, Metric

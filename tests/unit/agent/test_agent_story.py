@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from twinwatch.agent.buffer import Buffer
-from twinwatch.agent.config import Misconfigured
+from twinwatch.agent.configuration import Misconfigured
 from twinwatch.agent.daemon import BUFFER_FILE
 from twinwatch.agent.uplink.enrolment import EnrolmentRefused
 from twinwatch.protocol.problem import PROBLEM_PREFIX, Problem

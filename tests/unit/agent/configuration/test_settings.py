@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from twinwatch.agent.config import Misconfigured, Settings, add_arguments, hub_address, settings_from
+from twinwatch.agent.configuration import Misconfigured, Settings, add_arguments, hub_address, settings_from
 
 
 def settings(*arguments: str, **environment: str) -> Settings:

@@ -6,7 +6,7 @@
 SHELL := /bin/sh
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup up dashboard test check check-python check-dashboard bench e2e smoke docs lock clean FORCE
+.PHONY: help setup up new-monitor dashboard test check check-python check-dashboard bench e2e smoke docs lock clean FORCE
 
 BIN := .venv/bin
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet --no-compile
@@ -66,6 +66,9 @@ test: check dashboard .stamps/debian ## check, and every test, with where the ti
 e2e: setup dashboard .stamps/debian ## the tests in a real browser
 	@$(BIN)/python -m pytest tests/e2e $(ARGS)
 
+new-monitor: setup ## a monitor to start from, with capture and test (make new-monitor tea; PACKAGE=folder for one of your own)
+	@$(BIN)/python -m twinwatch.testing.new_monitor $(or $(NAME),$(NEW)) $(if $(PACKAGE),--package "$(PACKAGE)")
+
 bench: setup dashboard ## every figure as a line of JSON (ARGS="ingest --quick")
 	@$(BIN)/python -m bench $(ARGS)
 
@@ -89,6 +92,16 @@ clean: ## forget everything made here, but no data
 	rm -rf .venv .stamps dashboard/node_modules dashboard/.next dashboard/out $(EXPORT) dist
 
 # ---- what the targets above need ----
+
+# The word after new-monitor is a name, not another target.
+ifeq ($(firstword $(MAKECMDGOALS)),new-monitor)
+NEW := $(word 2,$(MAKECMDGOALS))
+ifneq ($(NEW),)
+.PHONY: $(NEW)
+$(NEW): new-monitor
+	@:
+endif
+endif
 
 # A moved folder leaves paths behind in .venv: then it is made anew.
 ifneq ($(shell cat .stamps/folder 2>/dev/null),$(CURDIR))

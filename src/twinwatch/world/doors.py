@@ -10,6 +10,7 @@ from twinwatch.world.commands import Commands, HostCommands
 from twinwatch.world.host import Host
 from twinwatch.world.http import Http
 from twinwatch.world.net import HostNet, Net
+from twinwatch.world.postgres import HostPostgres, Postgres
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,3 +26,5 @@ class World:
     """Names, connections and packets, step by step."""
     bus: Bus = field(default_factory=SystemBus)
     """The system's D-Bus."""
+    postgres: Postgres = field(default_factory=HostPostgres)
+    """PostgreSQL servers."""

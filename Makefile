@@ -18,7 +18,9 @@ EXPORT := src/twinwatch/hub/dashboard
 SOURCES := $(wildcard $(addprefix dashboard/,src public package-lock.json tsconfig.json next.config.ts postcss.config.mjs))
 TESTS := house unit contract service story e2e
 # Debian's names of what some tests drive: a browser, another PostgreSQL.
-DEBIAN := chromium openssl postgresql
+DEBIAN := chromium dbus openssl postgresql systemd
+# What the benches measure beside.
+PEERS := prometheus prometheus-node-exporter
 export NEXT_TELEMETRY_DISABLED := 1
 
 # The first python that is new enough; `make PYTHON=/path/to/python3.12 up` chooses another.
@@ -69,7 +71,7 @@ e2e: setup dashboard .stamps/debian ## the tests in a real browser
 new-monitor: setup ## a monitor to start from, with capture and test (make new-monitor tea; PACKAGE=folder for one of your own)
 	@$(BIN)/python -m twinwatch.testing.new_monitor $(or $(NAME),$(NEW)) $(if $(PACKAGE),--package "$(PACKAGE)")
 
-bench: setup dashboard ## every figure as a line of JSON (ARGS="ingest --quick")
+bench: setup dashboard .stamps/peers ## every figure as a line of JSON (ARGS="ingest --quick")
 	@$(BIN)/python -m bench $(ARGS)
 
 smoke: setup dashboard ## bring everything up in a temporary folder, read samples, take it down: a line of JSON
@@ -140,9 +142,11 @@ endif
 	@cd dashboard && npm ci --no-audit --no-fund --no-update-notifier --loglevel=error >../.stamps/node.log
 	@touch $@
 
-# Only root can install them; a test that misses one is skipped, and says which.
-.stamps/debian: FORCE
-	@missing=$$(for name in $(DEBIAN); do dpkg-query -W -f='$${Status}' $$name 2>/dev/null | grep -q 'ok installed' || echo $$name; done); \
+# Only root can install them; a test that misses one is skipped, and says which; a bench has no peer then.
+.stamps/debian: WANTED := $(DEBIAN)
+.stamps/peers: WANTED := $(PEERS)
+.stamps/debian .stamps/peers: FORCE
+	@missing=$$(for name in $(WANTED); do dpkg-query -W -f='$${Status}' $$name 2>/dev/null | grep -q 'ok installed' || echo $$name; done); \
 	[ -z "$$missing" ] && exit 0; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  echo "installing" $$missing; \

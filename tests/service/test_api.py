@@ -55,6 +55,9 @@ class TestServers:
             "clock_skew_seconds": None,
             "host": {},
             "headlines": [],
+            "checks": {"up": 0, "degraded": 0, "down": 0, "unknown": 0},
+            "delivery": None,
+            "control": False,
         }
         await cast.agent.declare(CATALOGUE)
         missing = (await cast.viewer.client.get(target)).json()["headlines"]

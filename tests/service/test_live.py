@@ -166,7 +166,7 @@ async def test_a_stream_ends_with_its_token(stage: HubStage, cast: Cast) -> None
 async def test_a_reader_that_leaves_is_forgotten(stage: HubStage, cast: Cast) -> None:
     async with live(cast.viewer.client, of(cast)):
         assert stage.hub.live.watched()
-        assert stage.hub.live.wants_samples(cast.agent.server_id)
+        assert stage.hub.live.wants(cast.agent.server_id)
     assert not stage.hub.live.watched()
 
 

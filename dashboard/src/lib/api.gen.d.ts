@@ -84,6 +84,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/agent/report": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Report
+         * @description Keeps how the agent's monitors, checks and configuration stand.
+         */
+        post: operations["report_api_v1_agent_report_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/agent/configuration": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Configuration
+         * @description What the agent shall watch, secret values included; version 0 if nothing was saved.
+         */
+        get: operations["configuration_api_v1_agent_configuration_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/auth/v1/token": {
         parameters: {
             query?: never;
@@ -316,6 +356,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/servers/{server_id}/checks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Checks
+         * @description How the server's checks and monitors stand.
+         */
+        get: operations["checks_api_v1_servers__server_id__checks_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/servers/{server_id}/latest": {
         parameters: {
             query?: never;
@@ -365,10 +425,36 @@ export interface paths {
         };
         /**
          * Live
-         * @description Server-sent events: `hello`, then `server`, `samples` (of ``server`` only) and `gone` as they happen.
+         * @description Server-sent events: `hello`, then `server` and `gone` as they happen; `samples` and `checks` of ``server``.
          */
         get: operations["live_api_v1_live_get"];
         put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/servers/{server_id}/configuration": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Configuration
+         * @description What the agent shall watch, how it took it, and what it could run. Secret values read `***`.
+         */
+        get: operations["configuration_api_v1_servers__server_id__configuration_get"];
+        /**
+         * Save
+         * @description Saves the next version on top of the one that was read; 409 `version` if another was saved meanwhile.
+         *
+         *     A secret value that is written back as `***` stays as it is. The agent is told at once.
+         */
+        put: operations["save_api_v1_servers__server_id__configuration_put"];
         post?: never;
         delete?: never;
         options?: never;
@@ -478,6 +564,199 @@ export interface components {
              * @default []
              */
             headlines: components["schemas"]["CatalogueHeadline"][];
+        };
+        /**
+         * Check
+         * @description A named state on a server. ``unknown``: it could not be judged.
+         */
+        Check: {
+            /** Name */
+            name: string;
+            /** Monitor */
+            monitor: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "up" | "degraded" | "down" | "unknown";
+            /**
+             * Reason
+             * @description A slug for programs; empty while up.
+             */
+            reason: string;
+            /** Message */
+            message: string;
+            /**
+             * Since
+             * @description When it took on this state and reason, ms UTC by the agent's clock.
+             */
+            since: number;
+        };
+        /**
+         * CheckCounts
+         * @description How many of a server's checks are in each state.
+         */
+        CheckCounts: {
+            /**
+             * Up
+             * @default 0
+             */
+            up: number;
+            /**
+             * Degraded
+             * @default 0
+             */
+            degraded: number;
+            /**
+             * Down
+             * @default 0
+             */
+            down: number;
+            /**
+             * Unknown
+             * @default 0
+             */
+            unknown: number;
+        };
+        /**
+         * Checks
+         * @description How a server's checks and monitors stood at its agent's newest report; ``reported_at`` null: there was none.
+         */
+        Checks: {
+            /**
+             * Server Id
+             * Format: uuid
+             */
+            server_id: string;
+            /** Hub Time */
+            hub_time: number;
+            /** Reported At */
+            reported_at: number | null;
+            /** Checks */
+            checks: components["schemas"]["Check"][];
+            /** Monitors */
+            monitors: components["schemas"]["MonitorStanding"][];
+        };
+        /**
+         * Configuration
+         * @description What a server's agent shall watch, how it took it, and what it could run.
+         */
+        Configuration: {
+            /**
+             * Version
+             * @description 0: nothing was saved yet.
+             */
+            version: number;
+            /** Monitors */
+            monitors: components["schemas"]["ConfigurationMonitor"][];
+            /** Rules */
+            rules: components["schemas"]["Rule"][];
+            /** Updated At */
+            updated_at: number | null;
+            /**
+             * Updated By
+             * @description The e-mail of who saved it.
+             */
+            updated_by: string | null;
+            /**
+             * Secrets Lost
+             * @description The hub's secret was changed since: the secret values must be entered again, the agent gets none.
+             */
+            secrets_lost: boolean;
+            /** @description Null: the agent has not reported yet. */
+            standing: components["schemas"]["ConfigurationStanding"] | null;
+            /** Reported At */
+            reported_at: number | null;
+            /** Kinds */
+            kinds: components["schemas"]["MonitorKind"][];
+        };
+        /**
+         * ConfigurationMonitor
+         * @description One monitor that shall run, or with ``enabled`` false shall not.
+         */
+        ConfigurationMonitor: {
+            /** Type */
+            type: string;
+            /**
+             * Name
+             * @description Tells two of one type apart; empty: the type.
+             * @default
+             */
+            name: string;
+            /**
+             * Enabled
+             * @default true
+             */
+            enabled: boolean;
+            /**
+             * Interval
+             * @description Such as `30s`, from 5s to 1h; empty: the monitor's own.
+             * @default
+             */
+            interval: string;
+            /**
+             * Timeout
+             * @description What one run may take; empty: the monitor's own.
+             * @default
+             */
+            timeout: string;
+            /**
+             * Options
+             * @description Secret values read `***`; written back so, they stay as they are.
+             * @default {}
+             */
+            options: {
+                [key: string]: unknown;
+            };
+        };
+        /**
+         * ConfigurationStanding
+         * @description What became of the configuration at the agent, as of its newest report.
+         */
+        ConfigurationStanding: {
+            /**
+             * Version
+             * @description The hub's version in force; 0: none.
+             * @default 0
+             */
+            version: number;
+            /**
+             * Refused
+             * @description A newer version that the agent could not take; 0: none.
+             * @default 0
+             */
+            refused: number;
+            /**
+             * Problems
+             * @default []
+             */
+            problems: string[];
+        };
+        /**
+         * Delivery
+         * @description What became of the ticks that the agent collected: ``collected = delivered + pending + dropped``.
+         */
+        Delivery: {
+            /** Collected */
+            collected: number;
+            /** Delivered */
+            delivered: number;
+            /** Pending */
+            pending: number;
+            /**
+             * Dropped
+             * @description Lost for good: by age, by the buffer's size, by a full disk, or refused.
+             */
+            dropped: number;
+            /** Buffer Bytes */
+            buffer_bytes: number;
+            /** Oldest Pending */
+            oldest_pending: number | null;
+            /**
+             * At
+             * @description When the agent said so, ms UTC by the hub's clock.
+             */
+            at: number;
         };
         /**
          * EnrolmentKey
@@ -590,6 +869,64 @@ export interface components {
             organizations: components["schemas"]["Organization"][];
         };
         /**
+         * MonitorKind
+         * @description A type of monitor that the agent could run.
+         */
+        MonitorKind: {
+            /** Type */
+            type: string;
+            /** Title */
+            title: string;
+            /** Help */
+            help: string;
+            /** Interval Seconds */
+            interval_seconds: number;
+            /**
+             * Options
+             * @description JSON Schema of its options, with `$defs`.
+             * @default {}
+             */
+            options: {
+                [key: string]: unknown;
+            };
+        };
+        /**
+         * MonitorStanding
+         * @description One configured monitor as the agent runs it.
+         */
+        MonitorStanding: {
+            /** Name */
+            name: string;
+            /** Type */
+            type: string;
+            /**
+             * Origin
+             * @enum {string}
+             */
+            origin: "default" | "file" | "hub";
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "new" | "ok" | "absent" | "failing";
+            /**
+             * Reason
+             * @description Why it is absent or failing.
+             * @default
+             */
+            reason: string;
+            /**
+             * Interval Seconds
+             * @default 0
+             */
+            interval_seconds: number;
+            /**
+             * Since
+             * @default 0
+             */
+            since: number;
+        };
+        /**
          * NewEnrolmentKey
          * @description What to name a new key, and for whom it is.
          */
@@ -692,6 +1029,67 @@ export interface components {
             name: string;
         };
         /**
+         * Rule
+         * @description When a sample or a check becomes an alert. Exactly one of ``metric`` and ``check`` is given.
+         */
+        Rule: {
+            /** Name */
+            name: string;
+            /**
+             * Severity
+             * @default warning
+             * @enum {string}
+             */
+            severity: "critical" | "warning";
+            /**
+             * Metric
+             * @default
+             */
+            metric: string;
+            /**
+             * Labels
+             * @default {}
+             */
+            labels: {
+                [key: string]: string;
+            };
+            /** Above */
+            above?: number | null;
+            /** Below */
+            below?: number | null;
+            /**
+             * Check
+             * @description A check's name, or a pattern with `*`.
+             * @default
+             */
+            check: string;
+            /**
+             * States
+             * @default [
+             *       "down"
+             *     ]
+             */
+            states: ("degraded" | "down" | "unknown")[];
+            /**
+             * Hold
+             * @description How long it must be so before it alerts, such as `5m`; empty: at once.
+             * @default
+             */
+            hold: string;
+        };
+        /**
+         * SaveConfiguration
+         * @description The whole new configuration. ``version`` is the one that was read and changed.
+         */
+        SaveConfiguration: {
+            /** Version */
+            version: number;
+            /** Monitors */
+            monitors: components["schemas"]["ConfigurationMonitor"][];
+            /** Rules */
+            rules: components["schemas"]["Rule"][];
+        };
+        /**
          * Server
          * @description One monitored machine as a member sees it.
          */
@@ -729,6 +1127,14 @@ export interface components {
             };
             /** Headlines */
             headlines: components["schemas"]["Headline"][];
+            checks: components["schemas"]["CheckCounts"];
+            /** @description Null: an agent that does not say. */
+            delivery: components["schemas"]["Delivery"] | null;
+            /**
+             * Control
+             * @description Whether its control connection is open: changes reach it within a second.
+             */
+            control: boolean;
         };
         /**
          * Servers
@@ -807,15 +1213,37 @@ export interface components {
             server_uuid: string;
             timestamp: number;
             agent_version: string;
+            /** @default null */
+            delivery: components["schemas"]["AgentDelivery"] | null;
+        };
+        /**
+         * Delivery
+         * @description What became of the ticks that the agent has collected since its buffer was made.
+         *
+         *         ``collected = delivered + pending + dropped``.
+         */
+        AgentDelivery: {
+            collected: number;
+            delivered: number;
+            pending: number;
+            dropped: number;
+            /** @default 0 */
+            buffer_bytes: number;
+            /** @default null */
+            oldest_pending: number | null;
         };
         /**
          * HeartbeatAnswer
-         * @description The hub's clock, ms UTC, and the fingerprint of the catalogue it holds (empty: none).
+         * @description The hub's clock, ms UTC, and what it holds of this server.
          */
         AgentHeartbeatAnswer: {
             received_at: number;
             /** @default  */
             catalogue: string;
+            /** @default  */
+            report: string;
+            /** @default 0 */
+            configuration: number;
         };
         /**
          * Batch
@@ -879,6 +1307,8 @@ export interface components {
             host: {
                 [key: string]: string;
             };
+            /** @default [] */
+            kinds: components["schemas"]["AgentMonitorKind"][];
             /** @default  */
             digest: string;
         };
@@ -936,6 +1366,150 @@ export interface components {
         AgentHeadline: {
             title: string;
             metric: string;
+        };
+        /**
+         * MonitorKind
+         * @description A type of monitor that this agent could run. ``options`` is the JSON Schema of its options, for forms.
+         */
+        AgentMonitorKind: {
+            type: string;
+            title: string;
+            help: string;
+            interval_seconds: number;
+            /** @default {} */
+            options: Record<string, never>;
+        };
+        /**
+         * Report
+         * @description How the agent's monitors, checks and configuration stand.
+         */
+        AgentReport: {
+            /** @default [] */
+            monitors: components["schemas"]["AgentMonitorStanding"][];
+            /** @default [] */
+            checks: components["schemas"]["AgentCheckStanding"][];
+            /** @default {} */
+            configuration: components["schemas"]["AgentConfigurationStanding"];
+            /** @default  */
+            digest: string;
+        };
+        /**
+         * MonitorStanding
+         * @description One configured monitor as the agent runs it.
+         */
+        AgentMonitorStanding: {
+            name: string;
+            type: string;
+            /** @enum {unknown} */
+            origin: "default" | "file" | "hub";
+            /** @enum {unknown} */
+            state: "absent" | "failing" | "new" | "ok";
+            /** @default  */
+            reason: string;
+            /** @default 0 */
+            interval_seconds: number;
+            /** @default 0 */
+            since: number;
+        };
+        /**
+         * CheckStanding
+         * @description One check as it stands. ``name`` is unique on the server and begins with the monitor's (``systemd:ssh.service``).
+         *
+         *         ``unknown`` says that it could not be judged: neither ok nor failed.
+         */
+        AgentCheckStanding: {
+            name: string;
+            monitor: string;
+            /** @enum {unknown} */
+            state: "degraded" | "down" | "unknown" | "up";
+            /** @default  */
+            message: string;
+            /** @default  */
+            reason: string;
+            /** @default 0 */
+            since: number;
+        };
+        /**
+         * ConfigurationStanding
+         * @description What became of the configuration that the agent was given.
+         */
+        AgentConfigurationStanding: {
+            /** @default 0 */
+            version: number;
+            /** @default 0 */
+            refused: number;
+            /** @default [] */
+            problems: string[];
+        };
+        /**
+         * Configuration
+         * @description The bundle of one server.
+         */
+        AgentConfiguration: {
+            /** @default 0 */
+            version: number;
+            /** @default [] */
+            monitors: components["schemas"]["AgentMonitorEntry"][];
+            /** @default [] */
+            rules: components["schemas"]["AgentRule"][];
+        };
+        /**
+         * MonitorEntry
+         * @description One monitor that shall run, or with ``enabled`` false shall not.
+         */
+        AgentMonitorEntry: {
+            type: string;
+            /** @default  */
+            name: string;
+            /** @default true */
+            enabled: boolean;
+            /** @default  */
+            interval: string;
+            /** @default  */
+            timeout: string;
+            /** @default {} */
+            options: Record<string, never>;
+        };
+        /**
+         * Rule
+         * @description When a sample or a check becomes an alert. Exactly one of ``metric`` and ``check`` is given.
+         */
+        AgentRule: {
+            name: string;
+            /**
+             * @default warning
+             * @enum {unknown}
+             */
+            severity: "critical" | "warning";
+            /** @default  */
+            metric: string;
+            /** @default {} */
+            labels: {
+                [key: string]: string;
+            };
+            /** @default null */
+            above: number | null;
+            /** @default null */
+            below: number | null;
+            /** @default  */
+            check: string;
+            /**
+             * @default [
+             *       "down"
+             *     ]
+             */
+            states: ("degraded" | "down" | "unknown")[];
+            /** @default  */
+            hold: string;
+        };
+        /**
+         * ConfigurationChanged
+         * @description There is a newer configuration to fetch. Sent once after the connection opens, and at each change.
+         */
+        AgentConfigurationChanged: {
+            /** @enum {unknown} */
+            kind: "configuration";
+            version: number;
         };
     };
     responses: never;
@@ -1071,6 +1645,68 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    report_api_v1_agent_report_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AgentReport"];
+                "application/msgpack": components["schemas"]["AgentReport"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    configuration_api_v1_agent_configuration_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgentConfiguration"];
+                    "application/msgpack": components["schemas"]["AgentConfiguration"];
+                };
             };
             /** @description What is wrong and what to do about it */
             default: {
@@ -1513,6 +2149,37 @@ export interface operations {
             };
         };
     };
+    checks_api_v1_servers__server_id__checks_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                server_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Checks"];
+                };
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
     latest_api_v1_servers__server_id__latest_get: {
         parameters: {
             query?: never;
@@ -1600,6 +2267,72 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    configuration_api_v1_servers__server_id__configuration_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                server_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Configuration"];
+                };
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    save_api_v1_servers__server_id__configuration_put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                server_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SaveConfiguration"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Configuration"];
+                };
             };
             /** @description What is wrong and what to do about it */
             default: {

@@ -7,6 +7,7 @@ server; registering again with the same ``install_id`` names the same server and
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import NamedTuple
 from uuid import UUID
 
@@ -19,7 +20,7 @@ from twinwatch.hub.lawful import check_catalogue, check_text
 from twinwatch.hub.refusals import DELETED, forbidden, invalid, unauthorized
 from twinwatch.hub.statements import Statements
 from twinwatch.hub.stores.log import instant
-from twinwatch.protocol.heartbeat import Heartbeat, HeartbeatAnswer
+from twinwatch.protocol.heartbeat import Delivery, Heartbeat, HeartbeatAnswer
 from twinwatch.protocol.hello import Register, Registered
 from twinwatch.protocol.metrics import Catalogue
 from twinwatch.world.clock import Clock
@@ -42,9 +43,11 @@ class Speaker(NamedTuple):
 class Agents:
     """Registration, identification, signs of life."""
 
-    def __init__(self, clock: Clock, database: Database) -> None:
+    def __init__(self, clock: Clock, database: Database, forgotten: Callable[[UUID], None]) -> None:
+        """``forgotten`` hears of each server whose keys have changed or gone."""
         self._clock = clock
         self._database = database
+        self._forgotten = forgotten
         self._speakers: OrderedDict[bytes, tuple[float, Speaker | None]] = OrderedDict()
 
     async def register(self, key: str, hello: Register) -> Registered:
@@ -109,6 +112,7 @@ class Agents:
         """The server's keys have changed or gone."""
         for digest in [one for one, (_, who) in self._speakers.items() if who and who.server_id == server_id]:
             del self._speakers[digest]
+        self._forgotten(server_id)
 
     async def heartbeat(self, speaker: Speaker, beat: Heartbeat) -> HeartbeatAnswer:
         """Notes the sign of life, whatever the agent's clock says.
@@ -125,6 +129,7 @@ class Agents:
             "now": instant(now),
             "skew": (beat.timestamp - now) / 1000,
             "version": beat.agent_version,
+            "delivery": None if beat.delivery is None else _delivery(beat.delivery, now),
         }
         async with self._database.as_worker() as connection:
             cursor = await connection.execute(SQL["heartbeat"], seen)
@@ -132,7 +137,12 @@ class Agents:
         if row is None:
             self.forget(speaker.server_id)
             raise unauthorized(DELETED)
-        return HeartbeatAnswer(received_at=now, catalogue=row["fingerprint"] or "")
+        return HeartbeatAnswer(
+            received_at=now,
+            catalogue=row["fingerprint"] or "",
+            report=row["digest"] or "",
+            configuration=row["version"] or 0,
+        )
 
     async def declare(self, speaker: Speaker, catalogue: Catalogue) -> None:
         """Keeps what the agent declares, in place of what it declared before.
@@ -144,7 +154,8 @@ class Agents:
             "organization": speaker.organization_id,
             "server": speaker.server_id,
             "fingerprint": catalogue.digest or catalogue.fingerprint(),
-            "body": msgspec.json.encode(msgspec.structs.replace(catalogue, digest="")).decode(),
+            "body": msgspec.json.encode(msgspec.structs.replace(catalogue, digest="", kinds=())).decode(),
+            "kinds": msgspec.json.encode(catalogue.kinds).decode(),
             "now": instant(self._clock.now()),
         }
         try:
@@ -153,6 +164,10 @@ class Agents:
         except psycopg.errors.ForeignKeyViolation:
             self.forget(speaker.server_id)
             raise unauthorized(DELETED) from None
+
+
+def _delivery(delivery: Delivery, now: int) -> str:
+    return msgspec.json.encode({**msgspec.structs.asdict(delivery), "at": now}).decode()
 
 
 def _uuid(name: str, text: str) -> UUID:

@@ -6,10 +6,16 @@ Source: getrlimit(2); httptools, which has no bound on headers of its own.
 from __future__ import annotations
 
 import resource
+from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from twinwatch.protocol.control import PING_SECONDS
+
 HEAD_BYTES = 64 * 1024
+HEARD_BYTES = 4096
+"""Longest message that an agent may send on its control connection; it has nothing to say there."""
+PONG_SECONDS = 20.0
 
 
 def allow_connections() -> None:
@@ -41,3 +47,15 @@ class Connection(HttpToolsProtocol):
         self._head_open = True
         self._head_bytes = 0
         super().on_message_complete()
+
+
+SERVING: dict[str, Any] = {
+    "http": Connection,
+    "ws": "websockets-sansio",
+    "ws_ping_interval": PING_SECONDS,
+    "ws_ping_timeout": PONG_SECONDS,
+    "ws_max_size": HEARD_BYTES,
+    # A compressor for each of thousands of idle connections would be most of the hub's memory.
+    "ws_per_message_deflate": False,
+}
+"""How uvicorn is to treat connections."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -19,7 +19,7 @@ from twinwatch.hub.settings import Patience
 from twinwatch.hub.statements import Statements
 from twinwatch.hub.stores import Last, Points, SampleStore, Window
 from twinwatch.hub.stores.log import milliseconds
-from twinwatch.hub.views import Catalogue, Headline, Latest, LatestSeries, Server
+from twinwatch.hub.views import Catalogue, CheckCounts, Delivery, Headline, Latest, LatestSeries, Server
 from twinwatch.hub.watchdog import state_of
 from twinwatch.protocol.metrics import MonitorFacts
 from twinwatch.world.clock import Clock
@@ -43,11 +43,20 @@ class SeriesInfo(msgspec.Struct, frozen=True):
 class Fleet:
     """All that a person may ask about servers."""
 
-    def __init__(self, clock: Clock, database: Database, store: SampleStore, patience: Patience) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        database: Database,
+        store: SampleStore,
+        patience: Patience,
+        controlled: Callable[[UUID], bool],
+    ) -> None:
+        """``controlled`` tells whether a server's control connection is open."""
         self._clock = clock
         self._database = database
         self._store = store
         self._patience = patience
+        self._controlled = controlled
 
     async def servers(self, person: Person) -> list[Server]:
         """Every server the person may see, by name."""
@@ -174,6 +183,9 @@ class Fleet:
             clock_skew_seconds=row["clock_skew_seconds"],
             host=row["host"] or {},
             headlines=list(_headlines(found.monitors[row["id"]], values)),
+            checks=CheckCounts(**(row["counts"] or {})),
+            delivery=None if row["delivery"] is None else Delivery(**row["delivery"]),
+            control=self._controlled(row["id"]),
         )
 
 

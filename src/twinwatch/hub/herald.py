@@ -1,4 +1,5 @@
-"""From what was committed to what live streams are told: samples as they are, servers at most once a second each."""
+"""From what was committed to what live streams are told: samples as they are, servers and checks at most once a second
+each."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from twinwatch.hub.db import Database, DatabaseAway
 from twinwatch.hub.fleet import Fleet
 from twinwatch.hub.ingest import Committed
 from twinwatch.hub.live import Event, Live
+from twinwatch.hub.reports import Reports
 from twinwatch.hub.statements import Statements
 
 SQL = Statements("servers")
@@ -23,11 +25,13 @@ PAUSE_SECONDS = 1.0
 class Herald:
     """Turns commits and changes of state into events, and does nothing while nobody watches."""
 
-    def __init__(self, database: Database, fleet: Fleet, live: Live) -> None:
+    def __init__(self, database: Database, fleet: Fleet, reports: Reports, live: Live) -> None:
         self._database = database
         self._fleet = fleet
+        self._reports = reports
         self._live = live
         self._changed: set[UUID] = set()
+        self._reported: set[UUID] = set()
         self._samples: list[Committed] = []
         self._wake = asyncio.Event()
 
@@ -35,7 +39,7 @@ class Herald:
         """A batch is durable."""
         if not self._live.watched():
             return
-        if self._live.wants_samples(news.server_id):
+        if self._live.wants(news.server_id):
             self._samples.append(news)
         self._changed.add(news.server_id)
         self._wake.set()
@@ -45,6 +49,12 @@ class Herald:
         if self._live.watched():
             self._changed.add(server_id)
             self._wake.set()
+
+    async def reported(self, server_id: UUID) -> None:
+        """A server's checks or monitors stand differently now."""
+        if self._live.wants(server_id):
+            self._reported.add(server_id)
+        await self.changed(server_id)
 
     def gone(self, organization_id: UUID, server_id: UUID) -> None:
         """A server was deleted."""
@@ -57,10 +67,13 @@ class Herald:
             await self._wake.wait()
             self._wake.clear()
             samples, self._samples = self._samples, []
+            reported, self._reported = self._reported, set()
             changed, self._changed = self._changed, set()
             try:
                 for news in samples:
                     await self._tell_samples(news)
+                for server_id in reported:
+                    await self._tell_checks(server_id)
                 for server_id in changed:
                     server = await self._fleet.seen_by_worker(server_id)
                     if server is not None:
@@ -69,6 +82,12 @@ class Herald:
             except DatabaseAway as err:
                 log.warning("live streams miss news: database away (%s)", err)
             await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _tell_checks(self, server_id: UUID) -> None:
+        found = await self._reports.seen_by_worker(server_id)
+        if found is not None:
+            organization_id, checks = found
+            self._live.publish(Event("checks", organization_id, server_id, checks.model_dump_json().encode()))
 
     async def _tell_samples(self, news: Committed) -> None:
         numbers = sorted({number for series in news.series.values() for number in series})

@@ -10,16 +10,27 @@ import re
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from math import inf, isfinite
+from typing import Any
 from unicodedata import category
+
+import msgspec
 
 from twinwatch.hub.refusals import Refused, invalid, over_limit
 from twinwatch.protocol import limits
+from twinwatch.protocol.checks import Report
 from twinwatch.protocol.metrics import Catalogue
 from twinwatch.protocol.samples import Batch, Frame, Shape, shape_of
 
 CATALOGUE_MONITORS = 200
 CATALOGUE_METRICS = 5_000
+CATALOGUE_KINDS = 200
+KINDS_BYTES = 512 << 10
+JSON_DEPTH = 32
+TEXT_CHARACTERS = 10_000
+LAST_INSTANT = 253_402_300_799_999
+"""The end of the year 9999, ms UTC: Python's calendar knows none after it."""
 HOST_FACTS = 100
+PROBLEMS = 100
 SHAPE_ID = re.compile(r"[0-9a-f]{16}")
 
 
@@ -118,6 +129,96 @@ def check_catalogue(catalogue: Catalogue) -> None:
         for chart in monitor.charts:
             if chart.top is not None and not isfinite(chart.top):
                 raise invalid(f"chart {chart.title}: an axis that ends at {chart.top}")
+    _check_kinds(catalogue)
+
+
+def _check_kinds(catalogue: Catalogue) -> None:
+    if len(catalogue.kinds) > CATALOGUE_KINDS:
+        raise over_limit(f"{len(catalogue.kinds)} kinds of monitors", CATALOGUE_KINDS)
+    for kind in catalogue.kinds:
+        check_text("kind", kind.type, limits.METRIC_NAME_CHARACTERS)
+        if not 0 < kind.interval_seconds < inf:
+            raise invalid(f"kind {kind.type}: an interval of {kind.interval_seconds} s")
+        check_json(f"kind {kind.type}", {"title": kind.title, "help": kind.help, "options": kind.options})
+    if len({kind.type for kind in catalogue.kinds}) != len(catalogue.kinds):
+        raise invalid("kinds: a type stands there twice")
+    size = len(msgspec.json.encode(catalogue.kinds))
+    if size > KINDS_BYTES:
+        raise over_limit(f"{size} bytes of kinds; at most {KINDS_BYTES}", KINDS_BYTES)
+
+
+def check_report(report: Report) -> None:
+    """Sizes, names, texts and times of a report."""
+    if len(report.checks) > limits.CHECKS_PER_SERVER:
+        raise over_limit(
+            f"{len(report.checks)} checks; at most {limits.CHECKS_PER_SERVER} on a server", limits.CHECKS_PER_SERVER
+        )
+    if len(report.monitors) > limits.MONITORS_PER_SERVER:
+        raise over_limit(
+            f"{len(report.monitors)} monitors; at most {limits.MONITORS_PER_SERVER} on a server",
+            limits.MONITORS_PER_SERVER,
+        )
+    check_text("digest", report.digest, 64, empty=True)
+    for check in report.checks:
+        check_text("check", check.name, limits.CHECK_NAME_CHARACTERS)
+        check_text(f"check {check.name}, monitor", check.monitor, limits.METRIC_NAME_CHARACTERS)
+        check_text(f"check {check.name}, reason", check.reason, 128, empty=True)
+        check_text(f"check {check.name}, message", check.message, limits.MESSAGE_CHARACTERS, empty=True)
+        _check_since(f"check {check.name}", check.since)
+    if len({check.name for check in report.checks}) != len(report.checks):
+        raise invalid("checks: a name stands there twice")
+    for monitor in report.monitors:
+        check_text("monitor", monitor.name, limits.METRIC_NAME_CHARACTERS)
+        check_text(f"monitor {monitor.name}, type", monitor.type, limits.METRIC_NAME_CHARACTERS)
+        check_text(f"monitor {monitor.name}, reason", monitor.reason, limits.MESSAGE_CHARACTERS, empty=True)
+        if not 0 <= monitor.interval_seconds < inf:
+            raise invalid(f"monitor {monitor.name}: an interval of {monitor.interval_seconds} s")
+        _check_since(f"monitor {monitor.name}", monitor.since)
+    if len({monitor.name for monitor in report.monitors}) != len(report.monitors):
+        raise invalid("monitors: a name stands there twice")
+    standing = report.configuration
+    if not (0 <= standing.version <= 1 << 53 and 0 <= standing.refused <= 1 << 53):
+        raise invalid("configuration: expected versions from 0 to 2^53")
+    if len(standing.problems) > PROBLEMS:
+        raise over_limit(f"{len(standing.problems)} problems of the configuration", PROBLEMS)
+    for problem in standing.problems:
+        check_text("problem of the configuration", problem, limits.MESSAGE_CHARACTERS)
+
+
+def _check_since(what: str, since: int) -> None:
+    if since > LAST_INSTANT:
+        raise invalid(f"{what}: since {since} is beyond the year 9999")
+
+
+def check_json(what: str, value: Any, depth: int = JSON_DEPTH) -> None:
+    """A value that JSON, and PostgreSQL's idea of it, can hold: bounded in depth, without NUL, finite."""
+    if depth == 0:
+        raise over_limit(f"{what}: nested deeper than {JSON_DEPTH}", JSON_DEPTH)
+    if isinstance(value, dict):
+        for key, below in value.items():
+            if not isinstance(key, str):
+                raise invalid(f"{what}: keys must be texts")
+            _check_loose(what, key)
+            check_json(what, below, depth - 1)
+    elif isinstance(value, list | tuple):
+        for below in value:
+            check_json(what, below, depth - 1)
+    elif isinstance(value, str):
+        _check_loose(what, value)
+    elif isinstance(value, float) and not isfinite(value):
+        raise invalid(f"{what}: {value} is no number in JSON")
+    elif isinstance(value, int) and not -(1 << 63) <= value < 1 << 64:
+        raise invalid(f"{what}: a whole number beyond 64 bits")
+    elif value is not None and not isinstance(value, int | float):
+        raise invalid(f"{what}: {type(value).__name__} is no value of JSON")
+
+
+def _check_loose(what: str, text: str) -> None:
+    # Not quoted: among options it may be a password.
+    if len(text) > TEXT_CHARACTERS:
+        raise over_limit(f"{what}: a text of {len(text)} characters, at most {TEXT_CHARACTERS}", TEXT_CHARACTERS)
+    if "\0" in text or any(0xD800 <= ord(letter) < 0xE000 for letter in text):
+        raise invalid(f"{what}: NUL and lone surrogates are not allowed in a text")
 
 
 def _texts(catalogue: Catalogue) -> Iterable[str]:

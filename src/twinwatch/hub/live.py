@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
+OF_ONE_SERVER = frozenset({"samples", "checks"})
+"""Kinds of events that only a stream gets which asked for that server."""
 QUEUE_EVENTS = 1_000
 QUEUE_BYTES = 4 << 20
 """An event of a server with many series has a megabyte, and a backlog hundreds of them."""
@@ -28,7 +30,7 @@ class Event:
 
 
 class Stream:
-    """One person's view: events of their organizations, and the samples of one server."""
+    """One person's view: events of their organizations, and the samples and checks of one server."""
 
     def __init__(self, organizations: frozenset[UUID], server_id: UUID | None) -> None:
         self._organizations = organizations
@@ -41,7 +43,7 @@ class Stream:
         """Queues the event if this stream wants it; a full queue closes the stream."""
         if self._closed or event.organization_id not in self._organizations:
             return
-        if event.kind == "samples" and event.server_id != self.server_id:
+        if event.kind in OF_ONE_SERVER and event.server_id != self.server_id:
             return
         beyond = self._queued_bytes + len(event.body) > QUEUE_BYTES
         if self._events.qsize() >= QUEUE_EVENTS or (beyond and not self._events.empty()):
@@ -91,8 +93,8 @@ class Live:
         finally:
             self._streams.discard(stream)
 
-    def wants_samples(self, server_id: UUID) -> bool:
-        """Whether anyone watches this server's samples."""
+    def wants(self, server_id: UUID) -> bool:
+        """Whether anyone watches this server's samples and checks."""
         return any(stream.server_id == server_id for stream in self._streams)
 
     def watched(self) -> bool:

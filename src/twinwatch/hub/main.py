@@ -9,6 +9,7 @@ import logging
 import signal
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
+from uuid import UUID
 
 import uvicorn
 from fastapi import FastAPI
@@ -19,22 +20,27 @@ from twinwatch.hub.agents import Agents
 from twinwatch.hub.api import accounts as accounts_routes
 from twinwatch.hub.api import agents as agent_routes
 from twinwatch.hub.api import auth as auth_routes
+from twinwatch.hub.api import configurations as configuration_routes
 from twinwatch.hub.api import pages, servers
 from twinwatch.hub.api.doors import Rooms, install_handlers
 from twinwatch.hub.auth import Auth
-from twinwatch.hub.connections import Connection, allow_connections
+from twinwatch.hub.configurations import Configurations
+from twinwatch.hub.connections import SERVING, allow_connections
+from twinwatch.hub.controls import Controls
 from twinwatch.hub.db import Database, DatabaseAway
 from twinwatch.hub.fleet import Fleet
 from twinwatch.hub.herald import Herald
 from twinwatch.hub.ingest import Committed, Ingest
 from twinwatch.hub.live import Live
 from twinwatch.hub.migrations import migrate
+from twinwatch.hub.reports import Reports
 from twinwatch.hub.settings import Misconfigured, Settings
 from twinwatch.hub.shapes import Shapes
 from twinwatch.hub.sockets import listen
 from twinwatch.hub.stores import SampleStore
 from twinwatch.hub.stores.log import LogStore
 from twinwatch.hub.throttle import Throttle
+from twinwatch.hub.vault import Vault
 from twinwatch.hub.views import PROBLEMS
 from twinwatch.hub.watchdog import Watchdog
 from twinwatch.world.clock import Clock, SystemClock
@@ -59,8 +65,11 @@ class Hub:
         self._store: SampleStore = LogStore(self._database)
         self.live = Live()
         shapes = Shapes(self._database)
-        fleet = Fleet(clock, self._database, self._store, settings.patience)
-        self._herald = Herald(self._database, fleet, self.live)
+        configurations = Configurations(clock, self._database, Vault(settings.secret))
+        self._controls = Controls(configurations.version, self._changed)
+        fleet = Fleet(clock, self._database, self._store, settings.patience, self._controls.connected)
+        reports = Reports(clock, self._database)
+        self._herald = Herald(self._database, fleet, reports, self.live)
         self._ingest = Ingest(clock, self._store, shapes, self._committed)
         self._watchdog = Watchdog(clock, self._database, settings.patience, self._herald.changed)
         self.accounts = Accounts(clock, self._database)
@@ -68,12 +77,15 @@ class Hub:
             settings=settings,
             clock=clock,
             accounts=self.accounts,
-            agents=Agents(clock, self._database),
+            agents=Agents(clock, self._database, self._controls.revoke),
             auth=Auth(clock, self._database, settings.secret, settings.public_url or "twinwatch"),
+            configurations=configurations,
+            controls=self._controls,
             fleet=fleet,
             herald=self._herald,
             ingest=self._ingest,
             live=self.live,
+            reports=reports,
             shapes=shapes,
             sign_ins=Throttle(clock, burst=SIGN_IN_TRIES, seconds=SIGN_IN_SECONDS),
         )
@@ -81,6 +93,9 @@ class Hub:
 
     def _committed(self, news: Committed) -> None:
         self._herald.committed(news)
+
+    async def _changed(self, server_id: UUID) -> None:
+        await self._herald.changed(server_id)
 
     async def start(self) -> None:
         """Connects, makes room for samples and starts the workers.
@@ -103,6 +118,7 @@ class Hub:
     async def stop(self) -> None:
         """Ends the workers, each after what it has in hand, and the connections."""
         self.live.close()
+        await self._controls.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -137,7 +153,7 @@ def application(rooms: Rooms | None) -> FastAPI:
     )
     app.state.rooms = rooms
     install_handlers(app)
-    for module in (agent_routes, auth_routes, accounts_routes, servers, pages):
+    for module in (agent_routes, auth_routes, accounts_routes, servers, configuration_routes, pages):
         app.include_router(module.router)
     # Not a mount, which would match every path: a wrong method on a known route could not be told from a page.
     app.router.default = pages.Pages(pages.dashboard_folder())
@@ -170,7 +186,7 @@ async def run(settings: Settings) -> None:
         lifespan="off",
         timeout_graceful_shutdown=DRAIN_SECONDS,
         timeout_keep_alive=75,
-        http=Connection,
+        **SERVING,
     )
     server = _Server(config)
     loop = asyncio.get_running_loop()

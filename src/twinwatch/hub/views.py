@@ -8,9 +8,11 @@ from __future__ import annotations
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from twinwatch.hub.watchdog import State
+from twinwatch.protocol.checks import CheckState
+from twinwatch.protocol.limits import MONITORS_PER_SERVER, RULES_PER_SERVER
 
 Role = Literal["owner", "admin", "member", "viewer"]
 Good = Literal["low", "high", "none"]
@@ -34,6 +36,27 @@ class Headline(BaseModel):
     labels: dict[str, str]
 
 
+class Delivery(BaseModel):
+    """What became of the ticks that the agent collected: ``collected = delivered + pending + dropped``."""
+
+    collected: int
+    delivered: int
+    pending: int
+    dropped: int = Field(description="Lost for good: by age, by the buffer's size, by a full disk, or refused.")
+    buffer_bytes: int
+    oldest_pending: int | None
+    at: int = Field(description="When the agent said so, ms UTC by the hub's clock.")
+
+
+class CheckCounts(BaseModel):
+    """How many of a server's checks are in each state."""
+
+    up: int = 0
+    degraded: int = 0
+    down: int = 0
+    unknown: int = 0
+
+
 class Server(BaseModel):
     """One monitored machine as a member sees it."""
 
@@ -48,6 +71,9 @@ class Server(BaseModel):
     clock_skew_seconds: float | None
     host: dict[str, str]
     headlines: list[Headline]
+    checks: CheckCounts
+    delivery: Delivery | None = Field(description="Null: an agent that does not say.")
+    control: bool = Field(description="Whether its control connection is open: changes reach it within a second.")
 
 
 class Servers(BaseModel):
@@ -144,6 +170,112 @@ class Catalogue(BaseModel):
     agent_version: str
     host: dict[str, str] = {}
     monitors: list[CatalogueMonitor]
+
+
+class Check(BaseModel):
+    """A named state on a server. ``unknown``: it could not be judged."""
+
+    name: str
+    monitor: str
+    state: CheckState
+    reason: str = Field(description="A slug for programs; empty while up.")
+    message: str
+    since: int = Field(description="When it took on this state and reason, ms UTC by the agent's clock.")
+
+
+class MonitorStanding(BaseModel):
+    """One configured monitor as the agent runs it."""
+
+    name: str
+    type: str
+    origin: Literal["default", "file", "hub"]
+    state: Literal["new", "ok", "absent", "failing"]
+    reason: str = Field("", description="Why it is absent or failing.")
+    interval_seconds: float = 0.0
+    since: int = 0
+
+
+class Checks(BaseModel):
+    """How a server's checks and monitors stood at its agent's newest report; ``reported_at`` null: there was none."""
+
+    server_id: UUID
+    hub_time: int
+    reported_at: int | None
+    checks: list[Check]
+    monitors: list[MonitorStanding]
+
+
+class MonitorKind(BaseModel):
+    """A type of monitor that the agent could run."""
+
+    type: str
+    title: str
+    help: str
+    interval_seconds: float
+    options: dict[str, Any] = Field({}, description="JSON Schema of its options, with `$defs`.")
+
+
+class ConfigurationMonitor(BaseModel):
+    """One monitor that shall run, or with ``enabled`` false shall not."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    type: str
+    name: str = Field("", description="Tells two of one type apart; empty: the type.")
+    enabled: bool = True
+    interval: str = Field("", description="Such as `30s`, from 5s to 1h; empty: the monitor's own.")
+    timeout: str = Field("", description="What one run may take; empty: the monitor's own.")
+    options: dict[str, Any] = Field({}, description="Secret values read `***`; written back so, they stay as they are.")
+
+
+class Rule(BaseModel):
+    """When a sample or a check becomes an alert. Exactly one of ``metric`` and ``check`` is given."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    severity: Literal["critical", "warning"] = "warning"
+    metric: str = ""
+    labels: dict[str, str] = {}
+    above: float | None = None
+    below: float | None = None
+    check: str = Field("", description="A check's name, or a pattern with `*`.")
+    states: list[Literal["degraded", "down", "unknown"]] = ["down"]
+    hold: str = Field("", description="How long it must be so before it alerts, such as `5m`; empty: at once.")
+
+
+class ConfigurationStanding(BaseModel):
+    """What became of the configuration at the agent, as of its newest report."""
+
+    version: int = Field(0, description="The hub's version in force; 0: none.")
+    refused: int = Field(0, description="A newer version that the agent could not take; 0: none.")
+    problems: list[str] = []
+
+
+class Configuration(BaseModel):
+    """What a server's agent shall watch, how it took it, and what it could run."""
+
+    version: int = Field(description="0: nothing was saved yet.")
+    monitors: list[ConfigurationMonitor]
+    rules: list[Rule]
+    updated_at: int | None
+    updated_by: str | None = Field(description="The e-mail of who saved it.")
+    secrets_lost: bool = Field(
+        description="The hub's secret was changed since: the secret values must be entered again, the agent gets none."
+    )
+    standing: ConfigurationStanding | None = Field(description="Null: the agent has not reported yet.")
+    reported_at: int | None
+    kinds: list[MonitorKind]
+
+
+class SaveConfiguration(BaseModel):
+    """The whole new configuration. ``version`` is the one that was read and changed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    version: int = Field(ge=0, le=1 << 53)
+    monitors: list[ConfigurationMonitor] = Field(max_length=MONITORS_PER_SERVER)
+    rules: list[Rule] = Field(max_length=RULES_PER_SERVER)
 
 
 class User(BaseModel):

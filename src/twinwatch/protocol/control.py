@@ -16,6 +16,11 @@ PING_SECONDS = 25.0
 SILENCE_SECONDS = 65.0
 """After so long without a frame, pings included, the agent takes the connection for dead."""
 
+REVOKED_CODE = 4401
+"""Closes the connection once the key that opened it is worthless: the server was deleted, or registered anew."""
+REPLACED_CODE = 4409
+"""Closes the connection when the same server opens another one: the newest stays."""
+
 
 class ConfigurationChanged(msgspec.Struct, frozen=True, tag_field="kind", tag="configuration"):
     """There is a newer configuration to fetch. Sent once after the connection opens, and at each change."""

@@ -116,6 +116,10 @@ class Client:
         """PATCH."""
         return await self.request("PATCH", target, body)
 
+    async def put(self, target: str, body: object) -> Reply:
+        """PUT."""
+        return await self.request("PUT", target, body)
+
     async def delete(self, target: str) -> Reply:
         """DELETE."""
         return await self.request("DELETE", target)

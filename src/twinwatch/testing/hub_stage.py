@@ -21,12 +21,15 @@ import msgspec
 import psycopg
 import uvicorn
 
+from twinwatch.hub.connections import SERVING
 from twinwatch.hub.keys import new_key
 from twinwatch.hub.main import Hub
 from twinwatch.hub.migrations import migrate
 from twinwatch.hub.settings import Patience, Settings
 from twinwatch.protocol import codec
-from twinwatch.protocol.heartbeat import Heartbeat
+from twinwatch.protocol.checks import Report
+from twinwatch.protocol.configuration import Configuration
+from twinwatch.protocol.heartbeat import Delivery, Heartbeat
 from twinwatch.protocol.hello import Register, Registered
 from twinwatch.protocol.metrics import Catalogue
 from twinwatch.protocol.samples import Batch, Frame, SeriesKey, Shape, shape_of
@@ -82,10 +85,10 @@ class Voice:
         default_factory=lambda: shape_of("test", (SeriesKey("test.a"), SeriesKey("test.b", {"core": "0"})))
     )
 
-    async def heartbeat(self, *, timestamp: int | None = None) -> Reply:
+    async def heartbeat(self, *, timestamp: int | None = None, delivery: Delivery | None = None) -> Reply:
         """A sign of life."""
         time = self.clock.now() if timestamp is None else timestamp
-        return await self.say("heartbeat", Heartbeat(str(self.server_id), time, "1.0"))
+        return await self.say("heartbeat", Heartbeat(str(self.server_id), time, "1.0", delivery))
 
     async def push(self, *ticks: tuple[int, Sequence[float | None]], sequence: int | None = None) -> Reply:
         """Ticks (time, values) in one frame, under the next number."""
@@ -108,6 +111,16 @@ class Voice:
     async def declare(self, catalogue: Catalogue) -> Reply:
         """A catalogue."""
         return await self.say("catalogue", catalogue)
+
+    async def report(self, report: Report) -> Reply:
+        """A report."""
+        return await self.say("report", report)
+
+    async def configuration(self) -> Configuration:
+        """What the hub wants it to watch."""
+        reply = await self.client.get(f"{AGENT_ROUTES}/configuration")
+        assert reply.status == 200, reply
+        return msgspec.json.decode(reply.body, type=Configuration)
 
     async def say(self, route: str, message: object, *, accept: str = codec.JSON) -> Reply:
         """A message on one of the agent's routes."""
@@ -198,7 +211,9 @@ class HubStage:
         """The hub on a real port of 127.0.0.1, for clients that are not in this process: its address."""
         listening = socket.socket()
         listening.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(self._call, log_config=None, lifespan="off", access_log=False, interface="asgi3")
+        config = uvicorn.Config(
+            self._call, log_config=None, lifespan="off", access_log=False, interface="asgi3", **SERVING
+        )
         server = _QuietServer(config)
         serving = asyncio.ensure_future(server.serve(sockets=[listening]))
         try:

@@ -5,13 +5,17 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 import msgspec
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, WebSocket
 from fastapi.responses import Response
 
 from twinwatch.hub.agents import Speaker
-from twinwatch.hub.api.doors import Hub, bearer
+from twinwatch.hub.api.doors import Hub, bearer, refuse, refuse_away, rooms_of
+from twinwatch.hub.db import DatabaseAway
 from twinwatch.hub.refusals import Refused
 from twinwatch.protocol import codec, limits
+from twinwatch.protocol.checks import Report
+from twinwatch.protocol.configuration import Configuration
+from twinwatch.protocol.control import ConfigurationChanged
 from twinwatch.protocol.heartbeat import Heartbeat, HeartbeatAnswer
 from twinwatch.protocol.hello import Register, Registered
 from twinwatch.protocol.metrics import Catalogue
@@ -23,13 +27,16 @@ T = TypeVar("T")
 router = APIRouter(prefix=AGENT_ROUTES, tags=["agent"])
 
 _, SCHEMAS = msgspec.json.schema_components(
-    [Register, Registered, Heartbeat, HeartbeatAnswer, Batch, BatchAccepted, Catalogue],
+    [
+        *(Register, Registered, Heartbeat, HeartbeatAnswer, Batch, BatchAccepted, Catalogue),
+        *(Report, Configuration, ConfigurationChanged),
+    ],
     ref_template="#/components/schemas/Agent{name}",
 )
 """The wire's structs for the OpenAPI document; ``main`` adds them under the names that the routes refer to."""
 
 
-def _documented(request: type, answer: type | None, status: int) -> dict[str, Any]:
+def _documented(request: type | None, answer: type | None, status: int) -> dict[str, Any]:
     """The OpenAPI of a route that reads msgspec rather than pydantic."""
 
     def content(kind: type) -> dict[str, Any]:
@@ -39,10 +46,10 @@ def _documented(request: type, answer: type | None, status: int) -> dict[str, An
     response: dict[str, Any] = {"description": "Done"}
     if answer is not None:
         response["content"] = content(answer)
-    return {
-        "requestBody": {"required": True, "content": content(request)},
-        "responses": {str(status): response},
-    }
+    documented: dict[str, Any] = {"responses": {str(status): response}}
+    if request is not None:
+        documented["requestBody"] = {"required": True, "content": content(request)}
+    return documented
 
 
 @router.post("/register", status_code=201, openapi_extra=_documented(Register, Registered, 201))
@@ -78,6 +85,40 @@ async def catalogue(request: Request, hub: Hub) -> Response:
     await hub.agents.declare(speaker, await _read(request, Catalogue))
     await hub.herald.changed(speaker.server_id)
     return Response(status_code=204)
+
+
+@router.post("/report", status_code=204, openapi_extra=_documented(Report, None, 204))
+async def report(request: Request, hub: Hub) -> Response:
+    """Keeps how the agent's monitors, checks and configuration stand."""
+    speaker = await _speaker(request, hub)
+    if await hub.reports.take(speaker, await _read(request, Report)):
+        await hub.herald.reported(speaker.server_id)
+    return Response(status_code=204)
+
+
+@router.get("/configuration", openapi_extra=_documented(None, Configuration, 200))
+async def configuration(request: Request, hub: Hub) -> Response:
+    """What the agent shall watch, secret values included; version 0 if nothing was saved."""
+    speaker = await _speaker(request, hub)
+    response = _answer(request, await hub.configurations.of_agent(speaker))
+    response.headers["cache-control"] = "no-store"
+    return response
+
+
+@router.websocket("/control")
+async def control(socket: WebSocket) -> None:
+    """The control connection: `ConfigurationChanged` as JSON once it opens, if there is one, and at each change."""
+    hub = rooms_of(socket)
+    try:
+        key = bearer(socket)
+        speaker = await hub.agents.speaker(key)
+    except Refused as refused:
+        await socket.send_denial_response(refuse(socket, refused))
+        return
+    except DatabaseAway as err:
+        await socket.send_denial_response(refuse_away(socket, err))
+        return
+    await hub.controls.hold(speaker.server_id, socket, lambda: hub.agents.speaker(key))
 
 
 async def _speaker(request: Request, hub: Hub) -> Speaker:

@@ -15,18 +15,21 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.types import Message, Receive
 
 from twinwatch.hub.accounts import Accounts
 from twinwatch.hub.agents import Agents
 from twinwatch.hub.auth import Auth, Device, Person
+from twinwatch.hub.configurations import Configurations
+from twinwatch.hub.controls import Controls
 from twinwatch.hub.db import DatabaseAway
 from twinwatch.hub.fleet import Fleet
 from twinwatch.hub.herald import Herald
 from twinwatch.hub.ingest import Ingest
 from twinwatch.hub.live import Live
 from twinwatch.hub.refusals import Refused, unauthorized, unavailable
+from twinwatch.hub.reports import Reports
 from twinwatch.hub.settings import Settings
 from twinwatch.hub.shapes import Shapes
 from twinwatch.hub.throttle import Throttle
@@ -49,10 +52,13 @@ class Rooms:
     accounts: Accounts
     agents: Agents
     auth: Auth
+    configurations: Configurations
+    controls: Controls
     fleet: Fleet
     herald: Herald
     ingest: Ingest
     live: Live
+    reports: Reports
     shapes: Shapes
     sign_ins: Throttle
 
@@ -62,12 +68,12 @@ async def _rooms(request: Request) -> Rooms:
     return rooms_of(request)
 
 
-def rooms_of(request: Request) -> Rooms:
+def rooms_of(request: HTTPConnection) -> Rooms:
     """The rooms behind this request's application."""
     return cast("Rooms", request.app.state.rooms)
 
 
-def bearer(request: Request) -> str:
+def bearer(request: HTTPConnection) -> str:
     """The key or token that the request shows.
 
     Raises: Refused 401 if it shows none.
@@ -101,13 +107,13 @@ def public_url(request: Request) -> str:
     return rooms_of(request).settings.public_url or str(request.base_url).rstrip("/")
 
 
-def request_id_of(request: Request) -> str:
+def request_id_of(request: HTTPConnection) -> str:
     """The id that log lines and problem responses of this request share."""
     state = request.scope.setdefault("state", {})
     return cast("str", state.setdefault("request_id", secrets.token_hex(8)))
 
 
-def refuse(request: Request, refused: Refused) -> Response:
+def refuse(request: HTTPConnection, refused: Refused) -> Response:
     """The problem response of a refusal."""
     headers = {"x-request-id": request_id_of(request)}
     if refused.retry_after_seconds is not None:
@@ -118,28 +124,44 @@ def refuse(request: Request, refused: Refused) -> Response:
     return Response(body, refused.status, headers, PROBLEM_TYPE)
 
 
+def refuse_away(request: HTTPConnection, err: DatabaseAway) -> Response:
+    """The problem response while the database is away."""
+    log.warning("request %s: database away (%s)", request_id_of(request), err)
+    return refuse(request, unavailable("The hub's database does not answer; try again."))
+
+
+class TooLong(HTTPException):
+    """A body beyond its bound. FastAPI lets no other exception out of the reading of a body."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(413, f"The body is larger than {limit} bytes.")
+        self.limit = limit
+
+
 class PersonsRoute(APIRoute):
     """A route whose body is bounded: FastAPI would read any into memory before it asks who sends it."""
 
+    body_bytes = BODY_BYTES
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The route's own handler, on a body that breaks off at ``BODY_BYTES``."""
+        """The route's own handler, on a body that breaks off at ``body_bytes``."""
         answer = super().get_route_handler()
 
         async def bounded(request: Request) -> Response:
-            return await answer(Request(request.scope, _counted(request.receive)))
+            return await answer(Request(request.scope, _counted(request.receive, self.body_bytes)))
 
         return bounded
 
 
-def _counted(receive: Receive) -> Receive:
+def _counted(receive: Receive, most: int) -> Receive:
     size = 0
 
     async def receive_some() -> Message:
         nonlocal size
         message = await receive()
         size += len(message.get("body", b""))
-        if size > BODY_BYTES:
-            raise HTTPException(413, f"The body is larger than {BODY_BYTES} bytes.")
+        if size > most:
+            raise TooLong(most)
         return message
 
     return receive_some
@@ -152,8 +174,7 @@ def install_handlers(app: FastAPI) -> None:
         return refuse(request, cast("Refused", err))
 
     async def on_away(request: Request, err: Exception) -> Response:
-        log.warning("request %s: database away (%s)", request_id_of(request), err)
-        return refuse(request, unavailable("The hub's database does not answer; try again."))
+        return refuse_away(request, cast("DatabaseAway", err))
 
     async def on_invalid(request: Request, err: Exception) -> Response:
         # The values themselves are left out: one may be a password.
@@ -164,7 +185,7 @@ def install_handlers(app: FastAPI) -> None:
     async def on_http(request: Request, err: Exception) -> Response:
         known = cast("HTTPException", err)
         slug = {404: "not-found", 405: "method-not-allowed", 413: "too-large"}.get(known.status_code, "refused")
-        limit = BODY_BYTES if known.status_code == 413 else None
+        limit = known.limit if isinstance(known, TooLong) else None
         response = refuse(request, Refused(known.status_code, slug, str(known.detail), str(known.detail), limit=limit))
         response.headers.update(known.headers or {})
         return response

@@ -20,6 +20,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 from starlette.types import Message, Receive, Scope, Send
+from starlette.websockets import WebSocketClose
 
 from twinwatch.hub.install import WHEEL, agent_wheel
 
@@ -55,6 +56,9 @@ class Pages:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request for a file. What no route took is no page either below the API's prefixes."""
+        if scope["type"] == "websocket":
+            await WebSocketClose()(scope, receive, send)
+            return
         if scope["type"] == "http" and scope["path"].startswith(NO_PAGES):
             raise HTTPException(404, "There is no such route.")
         if self._files is None or self._folder is None:

@@ -12,16 +12,15 @@ from fastapi.responses import StreamingResponse
 
 from twinwatch.hub.api.doors import Hub, PersonsRoute, Rooms, SignedIn
 from twinwatch.hub.auth import Person
+from twinwatch.hub.lawful import LAST_INSTANT
 from twinwatch.hub.refusals import invalid
 from twinwatch.hub.stores import Window
-from twinwatch.hub.views import Catalogue, Latest, Range, Rename, Server, Servers
+from twinwatch.hub.views import Catalogue, Checks, Latest, Range, Rename, Server, Servers
 
 router = APIRouter(prefix="/api/v1", tags=["servers"], route_class=PersonsRoute)
 
 POINTS = 2_000
 SILENCE_SECONDS = 15.0
-LAST_INSTANT = 253_402_300_799_999
-"""The end of the year 9999: Python's calendar knows none after it."""
 LONGEST_RANGE = 400 * 24 * 3600 * 1000
 
 
@@ -62,6 +61,12 @@ async def catalogue(server_id: UUID, hub: Hub, person: SignedIn) -> Catalogue:
     return await hub.fleet.catalogue(person, server_id)
 
 
+@router.get("/servers/{server_id}/checks")
+async def checks(server_id: UUID, hub: Hub, person: SignedIn) -> Checks:
+    """How the server's checks and monitors stand."""
+    return await hub.reports.checks(person, server_id)
+
+
 @router.get("/servers/{server_id}/latest")
 async def latest(server_id: UUID, hub: Hub, person: SignedIn) -> Latest:
     """The newest sample of every series."""
@@ -98,7 +103,7 @@ async def points(
 
 @router.get("/live", response_class=StreamingResponse)
 async def live(hub: Hub, person: SignedIn, server: UUID | None = None) -> StreamingResponse:
-    """Server-sent events: `hello`, then `server`, `samples` (of ``server`` only) and `gone` as they happen."""
+    """Server-sent events: `hello`, then `server` and `gone` as they happen; `samples` and `checks` of ``server``."""
     if server is not None:
         await hub.fleet.one(person, server)
     organizations = await hub.accounts.organizations(person)

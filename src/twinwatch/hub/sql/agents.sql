@@ -26,16 +26,18 @@ select organization_id, server_id from public.server_keys where hash = %(hash)s
 with beat as (
   update public.servers
   set last_heartbeat_at = greatest(last_heartbeat_at, %(now)s), clock_skew_seconds = %(skew)s,
-    agent_version = %(version)s
+    agent_version = %(version)s, delivery = coalesce(%(delivery)s::jsonb, delivery)
   where id = %(server)s and organization_id = %(organization)s
   returning id
 )
-select b.id, c.fingerprint
+select b.id, c.fingerprint, r.digest, f.version
 from beat as b
 left join public.catalogues as c on c.server_id = b.id
+left join public.reports as r on r.server_id = b.id
+left join public.configurations as f on f.server_id = b.id
 
 -- name: store_catalogue
-insert into public.catalogues (organization_id, server_id, fingerprint, body, updated_at)
-values (%(organization)s, %(server)s, %(fingerprint)s, %(body)s, %(now)s)
+insert into public.catalogues (organization_id, server_id, fingerprint, body, kinds, updated_at)
+values (%(organization)s, %(server)s, %(fingerprint)s, %(body)s, %(kinds)s, %(now)s)
 on conflict (server_id) do update
-set fingerprint = excluded.fingerprint, body = excluded.body, updated_at = excluded.updated_at
+set fingerprint = excluded.fingerprint, body = excluded.body, kinds = excluded.kinds, updated_at = excluded.updated_at

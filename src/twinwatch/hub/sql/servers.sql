@@ -1,9 +1,10 @@
 -- name: list
 select s.id, s.organization_id, s.name, s.agent_version, s.registered_at, s.last_heartbeat_at, s.last_sample_at,
-  s.clock_skew_seconds, c.body -> 'host' as host,
-  (c.body -> 'monitors')::text as monitors
+  s.clock_skew_seconds, s.delivery, c.body -> 'host' as host,
+  (c.body -> 'monitors')::text as monitors, r.counts
 from public.servers as s
 left join public.catalogues as c on c.server_id = s.id
+left join public.reports as r on r.server_id = s.id
 where (%(server)s::uuid is null or s.id = %(server)s)
 order by lower(s.name), s.id
 

@@ -1,0 +1,135 @@
+"""Open control connections: one per server, by which an agent hears at once what it would else read at its next
+heartbeat.
+
+Invariants: of one server the newest connection stays, an older one is closed; a key that has become worthless holds no
+connection; nobody who reads slowly holds up anyone else. An idle connection costs a task and a timer of uvicorn's,
+which pings it (``connections.SERVING``) and ends it when no answer comes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from uuid import UUID
+
+import msgspec
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from twinwatch.hub.db import DatabaseAway
+from twinwatch.hub.refusals import Refused
+from twinwatch.protocol.control import REPLACED_CODE, REVOKED_CODE, ConfigurationChanged
+
+LEAVING_CODE = 1012
+"""RFC 6455's registry: the service restarts."""
+SEND_SECONDS = 10.0
+"""What one message may take; a client whose connection is full for longer is let go."""
+
+
+class _Line:
+    """One agent's open connection."""
+
+    def __init__(self, socket: WebSocket) -> None:
+        self._socket = socket
+        self._told = 0
+        self._turn = asyncio.Lock()
+
+    async def listen(self) -> None:
+        """Returns when the connection has ended. What an agent says here is passed over."""
+        while (await self._socket.receive())["type"] != "websocket.disconnect":
+            pass
+
+    async def tell(self, version: int) -> None:
+        """Sends the version if it is newer than what was told."""
+        async with self._turn:
+            if version > self._told:
+                self._told = version
+                text = msgspec.json.encode(ConfigurationChanged(version)).decode()
+                if not await _in_time(self._socket.send_text(text)):
+                    await _in_time(self._socket.close(1011))
+
+    async def close(self, code: int) -> None:
+        """Says why and ends."""
+        async with self._turn:
+            await _in_time(self._socket.close(code))
+
+
+class Controls:
+    """The open connections of this process."""
+
+    def __init__(
+        self, version_of: Callable[[UUID], Awaitable[int]], changed: Callable[[UUID], Awaitable[None]]
+    ) -> None:
+        """``version_of`` reads a server's configuration version; ``changed`` hears who connected or left."""
+        self._version_of = version_of
+        self._changed = changed
+        self._lines: dict[UUID, _Line] = {}
+        self._errands: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    def connected(self, server_id: UUID) -> bool:
+        """Whether the server's agent is connected here."""
+        return server_id in self._lines
+
+    async def hold(self, server_id: UUID, socket: WebSocket, still_known: Callable[[], Awaitable[object]]) -> None:
+        """Accepts and keeps the connection until either side ends it.
+
+        ``still_known`` raises Refused once the key that opened it is worthless.
+        """
+        await socket.accept()
+        line = _Line(socket)
+        older = self._lines.get(server_id)
+        self._lines[server_id] = line
+        if older is not None:
+            self._send(older.close(REPLACED_CODE))
+        if self._closed:
+            self._send(line.close(LEAVING_CODE))
+        try:
+            if older is None:
+                await self._changed(server_id)
+            # Both asked once the line is among those that are told and revoked, so that nothing falls between.
+            try:
+                await still_known()
+                await line.tell(await self._version_of(server_id))
+            except Refused:
+                await line.close(REVOKED_CODE)
+            except DatabaseAway:
+                pass  # the answer to the next heartbeat says it too
+            await line.listen()
+        finally:
+            if self._lines.get(server_id) is line:
+                del self._lines[server_id]
+                await self._changed(server_id)
+
+    def tell(self, server_id: UUID, version: int) -> None:
+        """The server's configuration has this version now; committed before this is called."""
+        line = self._lines.get(server_id)
+        if line is not None:
+            self._send(line.tell(version))
+
+    def revoke(self, server_id: UUID) -> None:
+        """The server's key is worthless: it was deleted, or has another one."""
+        line = self._lines.get(server_id)
+        if line is not None:
+            self._send(line.close(REVOKED_CODE))
+
+    async def close(self) -> None:
+        """Ends all connections, and any that opens later: the hub is going down."""
+        self._closed = True
+        for line in list(self._lines.values()):
+            self._send(line.close(LEAVING_CODE))
+        await asyncio.gather(*self._errands, return_exceptions=True)
+
+    def _send(self, errand: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(errand)
+        self._errands.add(task)
+        task.add_done_callback(self._errands.discard)
+
+
+async def _in_time(sending: Awaitable[None]) -> bool:
+    """Whether it was sent; a connection that has just ended, or ended before, is no failure."""
+    with contextlib.suppress(TimeoutError, WebSocketDisconnect, RuntimeError):
+        async with asyncio.timeout(SEND_SECONDS):
+            await sending
+            return True
+    return False

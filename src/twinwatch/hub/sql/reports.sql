@@ -1,0 +1,34 @@
+-- name: keep
+with before as (
+  select digest from public.reports where server_id = %(server)s
+)
+insert into public.reports (organization_id, server_id, digest, monitors, configuration, counts, updated_at)
+values (%(organization)s, %(server)s, %(digest)s, %(monitors)s, %(configuration)s, %(counts)s, %(now)s)
+on conflict (server_id) do update
+set digest = excluded.digest, monitors = excluded.monitors, configuration = excluded.configuration,
+  counts = excluded.counts, updated_at = excluded.updated_at
+returning (select digest from before) is distinct from digest as changed
+
+-- name: keep_checks
+with given as (
+  select * from unnest(%(names)s::text[], %(monitors)s::text[], %(states)s::text[], %(reasons)s::text[],
+    %(messages)s::text[], %(sinces)s::timestamptz[]) as g (name, monitor, state, reason, message, since)
+), gone as (
+  delete from public.checks where server_id = %(server)s and name <> all (%(names)s::text[])
+)
+insert into public.checks as c (organization_id, server_id, name, monitor, state, reason, message, since)
+select %(organization)s, %(server)s, name, monitor, state, reason, message, since from given
+on conflict (server_id, name) do update
+set monitor = excluded.monitor, state = excluded.state, reason = excluded.reason, message = excluded.message,
+  since = excluded.since
+where (c.monitor, c.state, c.reason, c.message, c.since)
+  is distinct from (excluded.monitor, excluded.state, excluded.reason, excluded.message, excluded.since)
+
+-- name: read
+select s.id, s.organization_id, r.monitors, r.updated_at
+from public.servers as s
+left join public.reports as r on r.server_id = s.id
+where s.id = %(server)s
+
+-- name: checks
+select name, monitor, state, reason, message, since from public.checks where server_id = %(server)s order by name

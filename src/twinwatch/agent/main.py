@@ -97,7 +97,8 @@ def found_monitors() -> list[Monitor]:
     found = discover()
     for flaw in found.flaws:
         _log.warning("monitor %s is left out: %s", flaw.source, flaw.reason)
-    return [kind(options_of(kind, {})) for kind in found.monitors.values()]
+    kind = found.monitors["system"]
+    return [kind(options_of(kind, {}))]
 
 
 @contextmanager

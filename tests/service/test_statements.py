@@ -115,6 +115,20 @@ async def plans(stage: HubStage) -> Any:
             " select organization_id, id, 'x', '{}' from public.servers"
         )
         await connection.execute(
+            "insert into public.configurations (organization_id, server_id, version, body, updated_at)"
+            " select organization_id, id, 1, '{}', now() from public.servers"
+        )
+        await connection.execute(
+            "insert into public.reports"
+            " (organization_id, server_id, digest, monitors, configuration, counts, updated_at)"
+            " select organization_id, id, 'x', '[]', '{}', '{}', now() from public.servers"
+        )
+        await connection.execute(
+            "insert into public.checks (organization_id, server_id, name, monitor, state, reason, message, since)"
+            " select organization_id, id, 'systemd:' || n, 'systemd', 'up', '', '', now()"
+            " from public.servers, generate_series(1, 20) n"
+        )
+        await connection.execute(
             "insert into samples.sample_log"
             " (organization_id, server_id, sequence, received_at, first_at, last_at, samples, body)"
             " select organization_id, id, n, %s::timestamptz + n * interval '1 hour', %s::timestamptz, %s::timestamptz,"
@@ -130,9 +144,10 @@ async def test_the_hot_statements_find_their_rows_by_index(stage: HubStage, plan
     now = datetime.fromtimestamp(stage.clock.now() / 1000, UTC)
     who = {"server": server, "organization": organization, "now": now}
 
-    beat = await plans.of("agents", "heartbeat", {**who, "skew": 0.1, "version": "1.0"})
+    beat = await plans.of("agents", "heartbeat", {**who, "skew": 0.1, "version": "1.0", "delivery": '{"pending": 1}'})
     assert scans(beat, "servers") == ["Index Scan"]
-    assert "Seq Scan" not in scans(beat, "catalogues")
+    for table in ("catalogues", "reports", "configurations"):
+        assert "Seq Scan" not in scans(beat, table)
 
     speaker = await plans.of("agents", "speaker_of_key", {"hash": b"x" * 32})
     assert scans(speaker, "server_keys") == ["Index Scan"]
@@ -142,6 +157,23 @@ async def test_the_hot_statements_find_their_rows_by_index(stage: HubStage, plan
         "Index Scan",
         "Bitmap Heap Scan",
     }
+
+
+async def test_a_report_finds_its_checks_by_index(stage: HubStage, plans: Plans) -> None:
+    ((server, organization),) = await stage.execute("select id, organization_id from public.servers limit 1")
+    told = {
+        "organization": organization,
+        "server": server,
+        "names": ["systemd:1", "systemd:new"],
+        "monitors": ["systemd"] * 2,
+        "states": ["down"] * 2,
+        "reasons": ["failed"] * 2,
+        "messages": [""] * 2,
+        "sinces": [datetime.fromtimestamp(stage.clock.now() / 1000, UTC)] * 2,
+    }
+    for statement in ("keep_checks", "checks"):
+        nodes = await plans.of("reports", statement, told)
+        assert "Seq Scan" not in scans(nodes, "checks"), statement
 
 
 async def test_a_group_of_batches_raises_its_marks_without_reading_all_servers(stage: HubStage, plans: Plans) -> None:

@@ -16,6 +16,7 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from twinwatch.hub.db import BECOME
+from twinwatch.protocol.checks import CheckStanding, Report
 from twinwatch.protocol.metrics import Catalogue, Metric, MonitorFacts
 from twinwatch.testing.hub_stage import Cast, HubStage, Player
 
@@ -92,7 +93,12 @@ async def furnished(stage: HubStage, cast: Cast) -> Cast:
     for agent in (cast.agent, cast.other_agent):
         assert (await agent.declare(catalogue)).status == 204
         assert (await agent.push((stage.clock.now(), (1.0, 2.0)))).status == 200
-    for player in (cast.owner, cast.stranger):
+        check = CheckStanding("test:a", "test", "down", "it is down", "failed", stage.clock.now())
+        assert (await agent.report(Report(checks=(check,)))).status == 204
+    for player, agent in ((cast.owner, cast.agent), (cast.stranger, cast.other_agent)):
+        monitors = [{"type": "postgres", "options": {"password": "hunter2"}}]
+        saving = {"version": 0, "monitors": monitors, "rules": []}
+        assert (await player.client.put(f"/api/v1/servers/{agent.server_id}/configuration", saving)).status == 200
         wanted = {"organization_id": str(player.organization_id), "name": "laptops"}
         assert (await player.client.post("/api/v1/enrolment-keys", wanted)).status == 201
     return cast
@@ -150,6 +156,7 @@ async def test_an_owner_sees_what_is_theirs(stage: HubStage, furnished: Cast) ->
             if await cursor.fetchall():
                 seen.add(table["name"])
     assert seen >= {"organizations", "members", "servers", "catalogues", "series", "audit_log", "enrolment_keys"}
+    assert seen >= {"configurations", "reports", "checks"}
 
 
 async def test_nobody_without_a_session_can_touch_any_table(stage: HubStage, furnished: Cast) -> None:
@@ -237,13 +244,35 @@ async def test_nobody_changes_or_deletes_what_another_organization_owns(stage: H
     [
         (
             "owner",
-            {"rename server", "delete server", "add key", "read keys", "delete key", "rename organization", "audit"},
+            {
+                *(
+                    "rename server",
+                    "delete server",
+                    "add key",
+                    "read keys",
+                    "delete key",
+                    "rename organization",
+                    "audit",
+                ),
+                "configure",
+            },
         ),
         (
             "admin",
-            {"rename server", "delete server", "add key", "read keys", "delete key", "rename organization", "audit"},
+            {
+                *(
+                    "rename server",
+                    "delete server",
+                    "add key",
+                    "read keys",
+                    "delete key",
+                    "rename organization",
+                    "audit",
+                ),
+                "configure",
+            },
         ),
-        ("member", {"rename server"}),
+        ("member", {"rename server", "configure"}),
         ("viewer", set()),
         ("stranger", set()),
     ],
@@ -265,7 +294,27 @@ async def test_each_role_may_do_what_its_name_says_and_no_more(
         "delete key": ("delete from public.enrolment_keys where organization_id = %s returning id", [mine]),
         "rename organization": ("update public.organizations set name = 'x' where id = %s returning id", [mine]),
         "audit": ("select id from public.audit_log where organization_id = %s", [mine]),
+        "configure": (
+            "update public.configurations set version = version + 1, updated_by = %s where organization_id = %s"
+            " returning version",
+            [player.user_id, mine],
+        ),
         # Nobody, in a browser:
+        "configure as another": (
+            "update public.configurations set updated_by = gen_random_uuid() where organization_id = %s"
+            " returning version",
+            [mine],
+        ),
+        "read secrets": ("select secret from public.configurations where organization_id = %s", [mine]),
+        "forge a check": ("update public.checks set state = 'up' where organization_id = %s returning name", [mine]),
+        "forge a report": (
+            "update public.reports set digest = 'x' where organization_id = %s returning digest",
+            [mine],
+        ),
+        "forge a delivery": (
+            "update public.servers set delivery = '{}' where organization_id = %s returning id",
+            [mine],
+        ),
         "raise the plan": ("update public.organizations set plan = 'pro' where id = %s returning id", [mine]),
         "join": ("insert into public.members values (%s, %s, 'owner') returning user_id", [mine, player.user_id]),
         "promote": ("update public.members set role = 'owner' where organization_id = %s returning user_id", [mine]),

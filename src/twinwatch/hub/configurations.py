@@ -36,6 +36,7 @@ LOST = (
     "The hub's secret is another than when this configuration was saved, so its secret values cannot be read: "
     "start the hub with the old TWINWATCH_SECRET, or enter the values again."
 )
+VIEWER = "A viewer of the organization may not change configurations."
 NAMED_CHANGES = 8
 
 Body = dict[str, Any]
@@ -73,7 +74,7 @@ class Configurations:
         if row is None:
             raise not_found("server")
         if (row["version"] or 0) != wanted.version:
-            raise _outdated(row["version"] or 0)
+            raise _outdated(row)
         schemas = _schemas(row)
         before: Body = row["body"] or {"monitors": [], "rules": []}
         body: Body = wanted.model_dump(mode="json", include={"monitors", "rules"}, exclude_defaults=True)
@@ -104,15 +105,17 @@ class Configurations:
         }
         try:
             async with self._database.as_person(person.user_id) as connection:
-                written = await (await connection.execute(SQL["save"], saved)).fetchone()
-                if written is not None:
-                    await connection.execute(AUDIT, done)
+                saving = SQL["save_next" if wanted.version else "save_first"]
+                written = await (await connection.execute(saving, saved)).fetchone()
+                if written is None:
+                    now = await (await connection.execute(SQL["version"], {"server": server_id})).fetchone()
+                    # The same version still, and yet not changed: row security let them see the row, no more.
+                    raise forbidden(VIEWER) if now and now["version"] == wanted.version else _outdated(now)
+                await connection.execute(AUDIT, done)
         except psycopg.errors.InsufficientPrivilege:
-            raise forbidden("A viewer of the organization may not change configurations.") from None
+            raise forbidden(VIEWER) from None
         except psycopg.errors.ForeignKeyViolation:
             raise not_found("server") from None
-        if written is None:
-            raise _outdated(None)
         return wanted.version + 1
 
     async def of_agent(self, speaker: Speaker) -> Configuration:
@@ -150,7 +153,7 @@ class Configurations:
         if row is None or row["secret"] is None:
             return monitors
         if row["version"] != version:
-            raise _outdated(row["version"])
+            raise _outdated(row)
         try:
             return self._opened(server_id, row, monitors)
         except Unopened:
@@ -218,9 +221,10 @@ def _mentions_mask(value: Any) -> bool:
     return bool(value == masks.MASK)
 
 
-def _outdated(version: int | None) -> Refused:
-    now = "another version" if version is None else f"version {version}"
-    return Refused(409, "version", "Changed meanwhile", f"Somebody saved {now} meanwhile: read it and change that one.")
+def _outdated(row: DictRow | None) -> Refused:
+    now = row["version"] if row is not None and row["version"] else 0
+    detail = f"The configuration is at version {now}, not at the one that was changed: read it, and change that one."
+    return Refused(409, "version", "Changed meanwhile", detail)
 
 
 def _summary(name: str, version: int, before: Body, monitors: list[Body], rules: list[Body], secrets: bool) -> str:

@@ -10,14 +10,18 @@ where s.id = %(server)s
 -- name: secret
 select version, secret, secret_key_id from public.configurations where server_id = %(server)s
 
--- name: save
+-- name: save_first
 insert into public.configurations
   (organization_id, server_id, version, body, secret, secret_key_id, updated_at, updated_by, author)
 values (%(organization)s, %(server)s, %(version)s + 1, %(body)s, %(secret)s, %(key)s, %(now)s, %(user)s, %(author)s)
-on conflict (server_id) do update
-set version = excluded.version, body = excluded.body, secret = excluded.secret, secret_key_id = excluded.secret_key_id,
-  updated_at = excluded.updated_at, updated_by = excluded.updated_by, author = excluded.author
-where configurations.version = %(version)s
+on conflict (server_id) do nothing
+returning version
+
+-- name: save_next
+update public.configurations
+set version = %(version)s + 1, body = %(body)s, secret = %(secret)s, secret_key_id = %(key)s, updated_at = %(now)s,
+  updated_by = %(user)s, author = %(author)s
+where server_id = %(server)s and version = %(version)s
 returning version
 
 -- name: for_agent

@@ -14,10 +14,10 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
-from twinwatch.world.bus import DISCONNECTED, NO_SERVER, UNKNOWN_METHOD, BusUnavailable, Heard, MatchRule
+from twinwatch.world.bus import DISCONNECTED, NO_SERVER, UNKNOWN_METHOD, Bus, BusUnavailable, Heard, MatchRule
 
 PREFIX = "bus "
 PROPERTIES = "org.freedesktop.DBus.Properties"
@@ -105,3 +105,43 @@ class PaperBus:
             return json.loads(text)
         except (ValueError, RecursionError) as err:
             raise BusUnavailable(f"{member}: the reply could not be decoded") from err
+
+
+class RecordingBus:
+    """Passes calls on to another bus and keeps the answers as the sources of a ``PaperBus``."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self.sources: dict[str, str] = {}
+
+    async def call(
+        self,
+        destination: str,
+        path: str,
+        interface: str,
+        member: str,
+        signature: str = "",
+        body: Sequence[Any] = (),
+        *,
+        timeout_seconds: float,
+    ) -> list[Any]:
+        """See ``Bus``."""
+        asked = (destination, path, interface, member, signature, body)
+        source = f"{PREFIX}{path} {body[0]}" if interface == PROPERTIES else f"{PREFIX}{path} {member}"
+        try:
+            answer = await self._bus.call(*asked, timeout_seconds=timeout_seconds)
+        except BusUnavailable as err:
+            if err.name:
+                self.sources[source] = f"error {err.name} {err}"
+            raise
+        said: Any = answer
+        if member == "GetAll":
+            said = answer[0]
+        elif interface == PROPERTIES:
+            said = {**json.loads(self.sources.get(source, "{}")), body[1]: answer[0]}
+        self.sources[source] = json.dumps(said, indent=1, sort_keys=isinstance(said, dict), default=bytes.hex) + "\n"
+        return answer
+
+    def listen(self, rule: str, heard: Callable[[Heard], None]) -> AbstractAsyncContextManager[None]:
+        """See ``Bus``; signals are not kept."""
+        return self._bus.listen(rule, heard)

@@ -11,8 +11,9 @@ import { useEffect, useMemo, useRef, useState } from "react";
 import { hub, Problem, type Server, taken } from "./api";
 import { learnHubTime } from "./clock";
 import { onLive, openLive, watchServer } from "./live";
-import { type Columns, type Frame, frameOf } from "./series";
+import { type Columns, type Frame, frameOf, INSTANCE } from "./series";
 import type { Presence } from "./session";
+import { takeStanding } from "./standing";
 
 /** How long the live tail of a server is kept; ranges are loaded again well before. */
 const TAIL_MS = 30 * 60_000;
@@ -89,13 +90,25 @@ export function useCatalogue(id: string) {
   });
 }
 
-/** The newest value of every series that the server has ever sent: which of its charts have something to show. */
+/** Of each metric that the server has ever sent: the names of the monitors of one type that it came from. */
+export type Known = ReadonlyMap<string, ReadonlySet<string>>;
+
+/** Which charts of a server have something to show. */
 export function useKnownMetrics(id: string) {
   return useQuery({
     queryKey: ["latest", id],
     queryFn: ({ signal }) =>
       taken(hub.GET("/api/v1/servers/{server_id}/latest", { params: { path: { server_id: id } }, signal })),
-    select: (answer) => new Set(answer.series.map(({ metric }) => metric)),
+    select: ({ series }): Known => {
+      const known = new Map<string, Set<string>>();
+      for (const { metric, labels } of series) {
+        const names = known.get(metric) ?? new Set<string>();
+        known.set(metric, names);
+        const name = labels[INSTANCE];
+        if (name) names.add(name);
+      }
+      return known;
+    },
     refetchInterval: 60_000,
     enabled: id !== "",
   });
@@ -158,7 +171,10 @@ export function useLiveData(presence: Presence): void {
         // open can lack a sample.
         void cache.invalidateQueries({
           predicate: ({ queryKey: [kind], state }) =>
-            event.missed ? kind !== "status" && kind !== "me" : kind === "range" && state.dataUpdatedAt > 0,
+            event.missed
+              ? kind !== "status" && kind !== "me"
+              : (kind === "range" || kind === "checks" || kind === "configuration") &&
+                state.dataUpdatedAt > 0,
         });
       } else if (event.type === "server") {
         const { data } = event;
@@ -169,6 +185,8 @@ export function useLiveData(presence: Presence): void {
           known?.filter((server) => server.id !== event.data.server_id),
         );
         cache.removeQueries({ queryKey: ["server", event.data.server_id] });
+      } else if (event.type === "checks") {
+        takeStanding(cache, event.data);
       }
     });
     const close = openLive();
@@ -245,38 +263,6 @@ export function useDelete() {
       taken(hub.DELETE("/api/v1/servers/{server_id}", { params: { path: { server_id: id } } })),
     onSuccess: (_nothing, id) =>
       cache.setQueryData(servers.queryKey, (known) => known?.filter((server) => server.id !== id)),
-  });
-}
-
-export function useEnrolmentKeys(organizationId: string | undefined) {
-  return useQuery({
-    queryKey: ["enrolment-keys", organizationId],
-    queryFn: ({ signal }) =>
-      taken(
-        hub.GET("/api/v1/enrolment-keys", {
-          params: { query: { organization_id: organizationId ?? "" } },
-          signal,
-        }),
-      ),
-    enabled: organizationId !== undefined,
-  });
-}
-
-export function useMakeKey() {
-  const cache = useQueryClient();
-  return useMutation({
-    mutationFn: (asked: { organization_id: string; name: string }) =>
-      taken(hub.POST("/api/v1/enrolment-keys", { body: asked })),
-    onSuccess: () => void cache.invalidateQueries({ queryKey: ["enrolment-keys"] }),
-  });
-}
-
-export function useRevokeKey() {
-  const cache = useQueryClient();
-  return useMutation({
-    mutationFn: (id: string) =>
-      taken(hub.DELETE("/api/v1/enrolment-keys/{key_id}", { params: { path: { key_id: id } } })),
-    onSuccess: () => void cache.invalidateQueries({ queryKey: ["enrolment-keys"] }),
   });
 }
 

@@ -7,7 +7,7 @@
  */
 import { EventSourceParserStream } from "eventsource-parser/stream";
 import { useSyncExternalStore } from "react";
-import { authorizedFetch, type Server } from "./api";
+import { authorizedFetch, type Checks, type Server } from "./api";
 import { learnHubTime } from "./clock";
 import type { Columns } from "./series";
 
@@ -19,6 +19,7 @@ export type LiveEvent =
     }
   | { type: "server"; data: Server }
   | { type: "samples"; data: Columns & { server_id: string } }
+  | { type: "checks"; data: Partial<Checks> & { server_id: string } }
   | { type: "gone"; data: { server_id: string } };
 
 export type LiveStatus = {
@@ -136,13 +137,22 @@ export function openLive(): () => void {
   };
 }
 
-/** Asks for the samples of one server, until the returned function is called. */
+const watchers = new Map<string, number>();
+
+/** Asks for the samples and checks of one server, until the returned function is called. The last to ask decides. */
 export function watchServer(id: string): () => void {
+  watchers.set(id, (watchers.get(id) ?? 0) + 1);
   if (serverId !== id) {
     serverId = id;
     restart();
   }
   return () => {
+    const left = (watchers.get(id) ?? 1) - 1;
+    if (left > 0) {
+      watchers.set(id, left);
+      return;
+    }
+    watchers.delete(id);
     if (serverId !== id) return;
     serverId = null;
     restart();

@@ -140,6 +140,21 @@ describe("lineNames", () => {
     const lines = metrics.map((metric, id) => line(id, [], metric));
     expect(lineNames(lines, [], metrics)).toEqual(["1m", "15m"]);
   });
+  test("several monitors of one type are told apart, one alone is not named", () => {
+    const of = (id: number, name: string, state: string) =>
+      line(id, [], "m", { "twinwatch.monitor.name": name, state });
+    const by = ["twinwatch.monitor.name", "state"];
+    expect(lineNames([of(1, "main", "idle"), of(2, "spare", "idle")], by, ["m"])).toEqual([
+      "main · idle",
+      "spare · idle",
+    ]);
+    expect(lineNames([of(1, "main", "idle"), of(2, "main", "busy")], by, ["m"])).toEqual(["idle", "busy"]);
+    // The chart did not think of it.
+    expect(lineNames([of(1, "main", "idle"), of(2, "spare", "idle")], ["state"], ["m"])).toEqual([
+      "main · idle",
+      "spare · idle",
+    ]);
+  });
   test("a bare number is marked as one of many", () => {
     expect(
       lineNames([line(1, [], "m", { "cpu.logical_number": "7" })], ["cpu.logical_number"], ["m"]),

@@ -4,6 +4,9 @@
  */
 import type { Labels, SeriesId } from "./api";
 
+/** The label that tells several monitors of one type apart. */
+export const INSTANCE = "twinwatch.monitor.name";
+
 export type Line = { id: SeriesId; metric: string; labels: Labels; values: (number | null)[] };
 export type Frame = {
   times: number[];
@@ -99,6 +102,16 @@ export function since(frame: Frame, from: number): Frame {
   };
 }
 
+/** The lines of one of several monitors of a type. */
+export function only(frame: Frame, instance: string): Frame {
+  return { ...frame, lines: frame.lines.filter((line) => line.labels[INSTANCE] === instance) };
+}
+
+/** How many monitors of one type the lines come from. */
+export function instancesOf(frame: Frame): number {
+  return new Set(frame.lines.map((line) => line.labels[INSTANCE])).size;
+}
+
 /** The line of these labels; without one, the highest of all lines at each time, as a headline shows it. */
 export function headlineColumn(frame: Frame, labels: Labels): (number | null)[] {
   const keys = Object.keys(labels);
@@ -134,13 +147,34 @@ export function lineNames(
 ): string[] {
   const several = metrics.length > 1;
   const tails = commonTails(metrics);
-  return lines.map((line) => {
-    const keys = by.length ? by : several ? [] : Object.keys(line.labels).sort();
+  // Where only one of several monitors of a type has lines, its name tells nothing.
+  const instances = new Set(lines.map((line) => line.labels[INSTANCE]));
+  const useful = by.length > 1 && instances.size === 1 ? by.filter((key) => key !== INSTANCE) : by;
+  const names = lines.map((line) => {
+    const keys = useful.length ? useful : several ? [] : Object.keys(line.labels).sort();
     const said = keys.map((key) => line.labels[key]).filter((value): value is string => Boolean(value));
     const metric = tails.get(line.metric) ?? line.metric;
     if (said.length === 0) return metric;
     if (said.length === 1 && !several && /^\d+$/.test(said[0] ?? "")) return `#${said[0]}`;
     return several ? `${said.join(" · ")} ${metric}` : said.join(" · ");
+  });
+  return apart(names, lines);
+}
+
+/** Lines of one name get the labels besides in which they differ: a chart need not foresee every label. */
+function apart(names: readonly string[], lines: readonly Line[]): string[] {
+  const twins = new Map<string, number[]>();
+  names.forEach((name, index) => {
+    twins.set(name, [...(twins.get(name) ?? []), index]);
+  });
+  return names.map((name, index) => {
+    const alike = twins.get(name) ?? [];
+    if (alike.length < 2) return name;
+    const labels = lines[index]?.labels ?? {};
+    const differing = Object.keys(labels)
+      .filter((key) => alike.some((other) => lines[other]?.labels[key] !== labels[key]))
+      .sort((a, b) => Number(b === INSTANCE) - Number(a === INSTANCE) || (a < b ? -1 : 1));
+    return [...differing.map((key) => labels[key]), name].join(" · ");
   });
 }
 

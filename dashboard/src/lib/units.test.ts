@@ -8,6 +8,7 @@ import {
   measure,
   NOTHING,
   say,
+  spelled,
   timeLabels,
   unitTitle,
 } from "./units";
@@ -126,5 +127,16 @@ test("a time axis names the day where it begins", () => {
     "23:00",
     "22 Nov",
     "01:00",
+  ]);
+});
+
+test("a duration is spelled as a form takes it", () => {
+  expect([15, 90, 0.25, 0, 3600, 93_784.005].map(spelled)).toEqual([
+    "15s",
+    "1m30s",
+    "250ms",
+    "0s",
+    "1h",
+    "1d2h3m4s5ms",
   ]);
 });

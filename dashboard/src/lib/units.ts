@@ -156,6 +156,24 @@ export function duration(seconds: number): string {
   return hours % 24 && days < 100 ? `${days} d ${hours % 24} h` : `${days} d`;
 }
 
+/** A duration as people write it into a form: `15s`, `1m30s`. */
+export function spelled(seconds: number): string {
+  let left = Math.round(seconds * 1000);
+  let text = "";
+  for (const [unit, size] of [
+    ["d", 86_400_000],
+    ["h", 3_600_000],
+    ["m", 60_000],
+    ["s", 1000],
+    ["ms", 1],
+  ] as const) {
+    const whole = Math.floor(left / size);
+    left -= whole * size;
+    if (whole) text += `${whole}${unit}`;
+  }
+  return text || "0s";
+}
+
 /** How long ago, in one part: `just now`, `12 s ago`, `3 min ago`, `2 d ago`. */
 export function ago(then: number | null | undefined, now: number): string {
   if (then === null || then === undefined) return "never";

@@ -10,12 +10,14 @@ describe("state in the address", () => {
       range: "24h",
       from: 5,
       to: 9,
+      charts: "",
     });
     expect(readState(serverFields, query("range=7y&from=-1&to=x"))).toEqual({
       id: "",
       range: "auto",
       from: null,
       to: null,
+      charts: "",
     });
   });
 
@@ -27,7 +29,13 @@ describe("state in the address", () => {
   });
 
   test("what was written is read again", () => {
-    const state = { id: "x/y&z", range: "6h", from: 1_795_335_914_636, to: 1_795_336_095_000 } as const;
+    const state = {
+      id: "x/y&z",
+      range: "6h",
+      from: 1_795_335_914_636,
+      to: 1_795_336_095_000,
+      charts: "cpu",
+    } as const;
     expect(readState(serverFields, query(writeState(serverFields, query(""), state)))).toEqual(state);
   });
 

@@ -76,6 +76,8 @@ export const serverFields = {
   range: oneOf(["auto", "15m", "1h", "3h", "6h", "12h", "24h"], "auto"),
   from: whole(),
   to: whole(),
+  /** Words that the charts shown have in their names. */
+  charts: text(),
 } satisfies Fields;
 
 export const serversFields = {
@@ -86,6 +88,16 @@ export const serversFields = {
 
 export function serverPath(id: string): string {
   return `/server/${writeState(serverFields, new URLSearchParams(), { id })}`;
+}
+
+export const configurationFields = {
+  id: text(),
+  /** Which entry is being edited: its place in the list, or `new`. */
+  edit: text(),
+} satisfies Fields;
+
+export function configurationPath(id: string): string {
+  return `/server/configuration/${writeState(configurationFields, new URLSearchParams(), { id })}`;
 }
 
 /** Where to go after signing in: a path of this site only, whatever the address says. */

@@ -4,7 +4,8 @@ import { Eye, EyeOff } from "lucide-react";
 import { type ComponentProps, type ReactNode, useId, useState } from "react";
 import { classes } from "@/lib/classes";
 
-const BOX =
+/** How everything that is typed into looks. */
+export const BOX =
   "w-full rounded-md border border-line-strong bg-surface text-base text-ink placeholder:text-ink-3/80 hover:border-ink-3/60 focus-visible:border-accent focus-visible:outline-2 focus-visible:outline-offset-0 focus-visible:outline-accent/35 aria-invalid:border-down";
 
 export function Field({

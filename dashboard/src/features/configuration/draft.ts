@@ -37,6 +37,10 @@ export function pair(key: string, draft: Draft): Pair {
   return { id: lastId, key, draft };
 }
 
+export function isNone(draft: Draft): boolean {
+  return typeof draft === "object" && draft !== null && "member" in draft && draft.member === NONE;
+}
+
 /** The draft of a field that nobody has touched. */
 export function blank(node: Node, required: boolean): Draft {
   switch (node.kind) {
@@ -219,7 +223,8 @@ const DURATION = /^(\d+(\.\d+)?(ms|s|m|h|d))+$/;
 function scalarOf(node: Node, typed: string, wrong: (what: string) => undefined): Json | undefined {
   if (node.kind === "text") {
     if (typed === "") return undefined;
-    if (node.secret && typed === KEPT) return KEPT;
+    // Also where no secret is expected: a URL with a password within is kept from readers as well.
+    if (typed === KEPT) return KEPT;
     if (node.duration && !DURATION.test(typed.trim())) return wrong("A duration such as 15s, 5m or 1h");
     if (node.duration) return typed.trim();
     const length = [...typed].length;

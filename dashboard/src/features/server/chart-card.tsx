@@ -10,7 +10,7 @@ import { classes } from "@/lib/classes";
 import { hubNow } from "@/lib/clock";
 import { useRange, type Window } from "@/lib/data";
 import { useSeen } from "@/lib/seen";
-import { type Columns, since as cut, EMPTY, extend, lastOf, withGaps } from "@/lib/series";
+import { type Columns, since as cut, EMPTY, extend, instancesOf, lastOf, only, withGaps } from "@/lib/series";
 import { counted, percent, say, unitTitle } from "@/lib/units";
 import { Skeleton } from "@/ui/faces";
 import { Panel } from "@/ui/panel";
@@ -32,6 +32,7 @@ export function ChartCard({
   lengthMs,
   zoom,
   onZoom,
+  instance = null,
 }: {
   server: Server;
   monitor: MonitorFacts;
@@ -42,6 +43,8 @@ export function ChartCard({
   lengthMs: number;
   zoom: Window | null;
   onZoom: (since: number, to: number) => void;
+  /** Of several monitors of this type, the one whose lines are drawn; null: those of all. */
+  instance?: string | null;
 }) {
   const [card, seen] = useSeen<HTMLDivElement>("400px");
   const [hidden, setHidden] = useState<ReadonlySet<SeriesId>>(new Set());
@@ -65,14 +68,18 @@ export function ChartCard({
     if (query.data === undefined) return EMPTY;
     const metrics = new Set(chart.metrics);
     const whole = zoomed ? query.data : extend(query.data, tail, metrics);
-    return withGaps(cut(whole, since), intervalMs);
-  }, [query.data, tail, chart.metrics, since, zoomed, intervalMs]);
-  const drawn = useMemo(() => arrange(frame.lines, chart), [frame, chart]);
+    const own = instance === null ? whole : only(whole, instance);
+    return withGaps(cut(own, since), intervalMs);
+  }, [query.data, tail, chart.metrics, since, zoomed, intervalMs, instance]);
+  // What several monitors measured does not add up to a whole: side by side, not on top of one another.
+  const heap = chart.style === "stack" && instancesOf(frame) > 1;
+  const facts = useMemo(() => (heap ? { ...chart, style: "line" as const } : chart), [chart, heap]);
+  const drawn = useMemo(() => arrange(frame.lines, facts), [frame, facts]);
 
-  const facts = monitor.metrics.filter((metric) => chart.metrics.includes(metric.name));
-  const unit = facts[0]?.unit ?? "";
+  const metrics = monitor.metrics.filter((metric) => chart.metrics.includes(metric.name));
+  const unit = metrics[0]?.unit ?? "";
   const many =
-    drawn.length > MANY && chart.top !== null && chart.style !== "stack" && chart.mirror.length === 0;
+    drawn.length > MANY && chart.top !== null && facts.style !== "stack" && chart.mirror.length === 0;
   const heat = many && look !== "lines";
   const height = heat ? Math.min(420, Math.max(HEIGHT, drawn.length * 9 + 34)) : HEIGHT;
   const empty = query.data !== undefined && isEmpty(frame);
@@ -94,9 +101,9 @@ export function ChartCard({
             {chart.title}
           </h3>
           <span className="shrink-0 text-xs text-ink-3">{unitTitle(unit)}</span>
-          {facts.some((metric) => metric.help) && (
+          {metrics.some((metric) => metric.help) && (
             <Tooltip
-              hint={facts.map((metric) => (
+              hint={metrics.map((metric) => (
                 <span key={metric.name} className="block py-0.5">
                   {metric.help}
                 </span>
@@ -146,7 +153,7 @@ export function ChartCard({
               frame={frame}
               drawn={drawn}
               unit={unit}
-              style={heat ? "heat" : chart.style}
+              style={heat ? "heat" : facts.style}
               mirrored={chart.mirror.length > 0}
               top={chart.top ?? null}
               hidden={hidden}

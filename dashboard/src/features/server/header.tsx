@@ -2,12 +2,12 @@
 
 import {
   Box,
-  ChevronRight,
   Cpu,
   Ellipsis,
   MemoryStick,
   PencilLine,
   ScanEye,
+  SlidersHorizontal,
   Terminal,
   Timer,
   Trash2,
@@ -19,6 +19,8 @@ import type { Server } from "@/lib/api";
 import { useNow } from "@/lib/clock";
 import { useDelete, useMe, useRename } from "@/lib/data";
 import { ago, date, duration, measure, moment, say } from "@/lib/units";
+import { configurationPath } from "@/lib/url";
+import { Breadcrumb } from "@/ui/breadcrumb";
 import { Button } from "@/ui/button";
 import { Confirm, Dialog } from "@/ui/dialog";
 import { Refusal } from "@/ui/faces";
@@ -30,15 +32,7 @@ export function ServerHeader({ server }: { server: Server }) {
   const now = useNow(1000);
   return (
     <header className="flex flex-col gap-2.5">
-      <nav aria-label="Breadcrumb" className="flex items-center gap-1 text-sm text-ink-3">
-        <Link href="/" className="rounded hover:text-ink">
-          Servers
-        </Link>
-        <ChevronRight className="size-3.5" aria-hidden />
-        <span className="truncate text-ink-2" aria-current="page">
-          {server.name}
-        </span>
-      </nav>
+      <Breadcrumb server={server} />
       <div className="flex items-center gap-3">
         <h1 className="min-w-0 truncate text-xl font-semibold tracking-tight" title={server.name}>
           {server.name}
@@ -52,7 +46,15 @@ export function ServerHeader({ server }: { server: Server }) {
             ? "not heard yet"
             : `heard ${ago(server.last_heartbeat_at, now)}`}
         </span>
-        <ServerMenu server={server} />
+        <div className="ml-auto flex items-center gap-2">
+          <Button asChild>
+            <Link href={configurationPath(server.id)} data-testid="to-configuration">
+              <SlidersHorizontal aria-hidden />
+              <span className="max-sm:sr-only">Configuration</span>
+            </Link>
+          </Button>
+          <ServerMenu server={server} />
+        </div>
       </div>
       <Facts server={server} />
     </header>
@@ -130,7 +132,7 @@ function ServerMenu({ server }: { server: Server }) {
   if (role === undefined || role === "viewer") return null;
   return (
     <>
-      <div className="ml-auto">
+      <div>
         <Menu
           label={`Actions for ${server.name}`}
           trigger={

@@ -20,6 +20,9 @@ const server = (
   host: { "os.description": os },
   headlines:
     cpu === null ? [] : [{ title: "CPU", metric: "c", unit: "1", good: "low", value: cpu, labels: {} }],
+  checks: { up: 0, degraded: 0, down: 0, unknown: 0 },
+  delivery: null,
+  control: true,
 });
 const fleet = [
   server("web-10", "up", 0.2),
@@ -31,6 +34,15 @@ const names = (servers: Server[]) => servers.map(({ name }) => name);
 
 test("what needs attention comes first", () => {
   expect(names(sorted(fleet, "state"))).toEqual(["db", "pi", "web-2", "web-10"]);
+});
+
+test("among servers that are up, those with failing checks come first", () => {
+  const failing = (name: string, down: number, degraded: number): Server => ({
+    ...server(name, "up", 0.1),
+    checks: { up: 9, degraded, down, unknown: 0 },
+  });
+  const all = [server("a", "up", 0), failing("b", 0, 1), failing("c", 0, 3), failing("d", 1, 0), ...fleet];
+  expect(names(sorted(all, "state"))).toEqual(["db", "d", "c", "b", "pi", "a", "web-2", "web-10"]);
 });
 
 test("figures run from high to low, names upward, and a minus turns them round", () => {

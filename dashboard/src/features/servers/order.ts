@@ -22,6 +22,13 @@ export function matching(servers: readonly Server[], text: string, state: Server
 
 const byName = (a: Server, b: Server) => a.name.localeCompare(b.name, "en", { numeric: true });
 
+/** Trouble on top: what is down, then what is late, then what has failing checks, then the rest. */
+function trouble({ state, checks }: Server): number {
+  if (state === "down") return 0;
+  if (state === "late") return 1;
+  return checks.down > 0 ? 2 : checks.degraded > 0 ? 3 : 4;
+}
+
 /** `state` (worst first), `name`, `heard`, or a headline's title (highest first); `-` before it turns it round. */
 export function sorted(servers: readonly Server[], sort: string): Server[] {
   const turned = sort.startsWith("-");
@@ -29,7 +36,13 @@ export function sorted(servers: readonly Server[], sort: string): Server[] {
   const compare = (a: Server, b: Server): number => {
     if (key === "name") return byName(a, b);
     if (key === "heard") return (b.last_heartbeat_at ?? 0) - (a.last_heartbeat_at ?? 0);
-    if (key === "state") return STATES[a.state].order - STATES[b.state].order;
+    if (key === "state")
+      return (
+        trouble(a) - trouble(b) ||
+        b.checks.down - a.checks.down ||
+        b.checks.degraded - a.checks.degraded ||
+        STATES[a.state].order - STATES[b.state].order
+      );
     const value = (server: Server) =>
       server.headlines.find((each) => each.title === key)?.value ?? Number.NEGATIVE_INFINITY;
     return value(b) > value(a) ? 1 : value(b) < value(a) ? -1 : 0;

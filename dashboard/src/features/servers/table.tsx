@@ -3,15 +3,16 @@
 import { ArrowDown, ArrowUp } from "lucide-react";
 import Link from "next/link";
 import { Sparkline } from "@/charts/sparkline";
-import type { Headline, Server } from "@/lib/api";
+import type { CheckCounts, Headline, Server } from "@/lib/api";
 import { classes } from "@/lib/classes";
 import { hubNow, useNow } from "@/lib/clock";
 import { useRange } from "@/lib/data";
 import { useSeen } from "@/lib/seen";
 import { headlineColumn, withGaps } from "@/lib/series";
 import { SPAN_MS, shownSpan } from "@/lib/span";
-import { ago, measure, moment } from "@/lib/units";
+import { ago, count, counted, measure, moment } from "@/lib/units";
 import { serverPath } from "@/lib/url";
+import { CHECK_STATES, CheckIcon } from "@/ui/check-state";
 import { Skeleton } from "@/ui/faces";
 import { toneOf } from "@/ui/meter";
 import { Panel } from "@/ui/panel";
@@ -120,6 +121,7 @@ function ServerRow({ server, titles, roomy }: { server: Server; titles: string[]
       data-testid="server-row"
       data-server-id={server.id}
       data-state={server.state}
+      data-checks-down={server.checks.down ?? 0}
       className={classes(
         "relative grid grid-cols-1 gap-x-6 gap-y-3 px-4 py-3 transition-colors hover:bg-ink/[0.025] md:grid-cols-(--columns) md:items-center",
         roomy ? "md:min-h-[112px]" : "md:min-h-[68px]",
@@ -136,6 +138,7 @@ function ServerRow({ server, titles, roomy }: { server: Server; titles: string[]
               {server.name}
             </Link>
             <span className={classes("text-xs font-medium", state.text)}>{state.word}</span>
+            <ChecksTag counts={server.checks} />
           </div>
           <div className="truncate text-xs text-ink-3">
             {os ? shortened(os, server) : "Waiting for its first figures"}
@@ -168,6 +171,28 @@ function ServerRow({ server, titles, roomy }: { server: Server; titles: string[]
         {ago(server.last_heartbeat_at, now)}
       </div>
     </div>
+  );
+}
+
+/** How many checks are not as they should be; nothing while all is well. */
+function ChecksTag({ counts }: { counts: CheckCounts }) {
+  return (["down", "degraded"] as const).map(
+    (state) =>
+      counts[state] > 0 && (
+        <span
+          key={state}
+          data-checks={state}
+          title={`${counted(counts[state], "check")} ${CHECK_STATES[state].word.toLowerCase()}`}
+          className={classes(
+            "inline-flex shrink-0 items-center gap-1 self-center rounded-full border px-1.5 text-2xs leading-4 font-medium",
+            CHECK_STATES[state].soft,
+            CHECK_STATES[state].text,
+          )}
+        >
+          <CheckIcon state={state} className="size-3" />
+          {count(counts[state])} {CHECK_STATES[state].word.toLowerCase()}
+        </span>
+      ),
   );
 }
 

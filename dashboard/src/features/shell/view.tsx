@@ -57,7 +57,7 @@ export function Shell({ children }: { children: ReactNode }) {
 }
 
 const PLACES = [
-  { href: "/", label: "Servers", within: ["/", "/server/", "/add/"] },
+  { href: "/", label: "Servers", within: ["/", "/server/", "/server/configuration/", "/add/"] },
   { href: "/settings/", label: "Settings", within: ["/settings/"] },
 ];
 

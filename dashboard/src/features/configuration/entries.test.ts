@@ -1,0 +1,75 @@
+import { expect, test } from "vitest";
+import type { Configuration, MonitorEntry, MonitorStanding } from "@/lib/api";
+import { freeName, isAbout, nameOf, otherProblems, rowsOf, withEntry, withoutEntry } from "./entries";
+
+const entry = (type: string, name = ""): MonitorEntry => ({
+  type,
+  name,
+  enabled: true,
+  interval: "",
+  timeout: "",
+  options: {},
+});
+const standing = (name: string, type: string, origin: MonitorStanding["origin"]): MonitorStanding => ({
+  name,
+  type,
+  origin,
+  state: "ok",
+  reason: "",
+  interval_seconds: 15,
+  since: 0,
+});
+const configuration = (monitors: MonitorEntry[], problems: string[] = []): Configuration => ({
+  version: 3,
+  monitors,
+  rules: [],
+  updated_at: 0,
+  updated_by: "a@example.org",
+  secrets_lost: false,
+  standing: { version: 3, refused: 0, problems },
+  reported_at: 0,
+  kinds: [{ type: "http", title: "HTTP", help: "", interval_seconds: 30, options: {} }],
+});
+
+test("rows tell where each monitor comes from, and how it fares", () => {
+  const rows = rowsOf(configuration([entry("tcp", "db"), entry("http"), entry("ping", "gate")]), [
+    standing("system", "system", "default"),
+    standing("http:shop", "http", "hub"),
+    standing("http:blog", "http", "hub"),
+    standing("gate", "ping", "file"),
+  ]);
+  expect(rows.map((row) => [row.name, row.origin, row.standings.length, row.overruled])).toEqual([
+    ["db", "hub", 0, false],
+    ["gate", "hub", 0, true],
+    ["http", "hub", 2, false],
+    ["gate", "file", 1, false],
+    ["system", "default", 1, false],
+  ]);
+  expect(rows[2]?.title).toBe("HTTP");
+});
+
+test("a problem stands beside the monitor that it is about, the rest apart", () => {
+  const facts = configuration(
+    [entry("http"), entry("http", "http-2")],
+    ['monitor "http-2": expected a URL - at `$.url`', "agent.yaml, line 3: unknown key"],
+  );
+  const rows = rowsOf(facts, []);
+  expect(rows.map(({ problems }) => problems.length)).toEqual([0, 1]);
+  expect(otherProblems(facts)).toEqual(["agent.yaml, line 3: unknown key"]);
+  expect(isAbout("http: no", "http")).toBe(true);
+  expect(isAbout("xhttp: no", "http")).toBe(false);
+});
+
+test("monitors are changed, added and removed by name", () => {
+  const all = [entry("http"), entry("http", "b")];
+  expect(withEntry(all, "b", entry("http", "c")).map(nameOf)).toEqual(["http", "c"]);
+  expect(withEntry(all, null, entry("tcp")).map(nameOf)).toEqual(["http", "b", "tcp"]);
+  // Somebody else removed it meanwhile: what was typed is not lost.
+  expect(withEntry(all, "gone", entry("tcp")).map(nameOf)).toEqual(["http", "b", "tcp"]);
+  expect(withoutEntry(all, "http").map(nameOf)).toEqual(["b"]);
+});
+
+test("a second monitor of a type gets a name of its own", () => {
+  expect(freeName("http", [])).toBe("");
+  expect(freeName("http", ["http", "http-2"])).toBe("http-3");
+});

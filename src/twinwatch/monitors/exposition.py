@@ -138,7 +138,7 @@ def read(
             if wanted is not None and not wanted(family.name):
                 continue
             found = _sample(name, rest, openmetrics=openmetrics)
-            if suffix == "_created":
+            if suffix == "_created" or _is_birth(name, families):
                 continue
             if family.kind in ("histogram", "gaugehistogram", "summary"):
                 _gather(found, family, suffix, gathered)
@@ -197,6 +197,13 @@ def _family(name: str, families: dict[str, Family]) -> tuple[Family, str]:
             return family, mark + ending
     # Not remembered: a text of nothing but new names would fill the memory twice.
     return Family(name), ""
+
+
+def _is_birth(name: str, families: dict[str, Family]) -> bool:
+    """Whether this only says when another metric was made, as clients that write the classic format have it."""
+    base = name.removesuffix("_created")
+    born = families.get(base) or families.get(f"{base}_total")
+    return base != name and born is not None and born.kind in ("counter", "histogram", "summary")
 
 
 def _sample(name: str, rest: str, *, openmetrics: bool) -> _Line:

@@ -1,4 +1,4 @@
--- Statements of agent/buffer.py. "-- name:" begins one and is how it is asked for.
+-- Statements of agent/buffer. "-- name:" begins one and is how it is asked for.
 
 -- name: schema_1
 create table shapes (
@@ -32,6 +32,12 @@ create table ledger (
   set_aside integer not null default 0
 );
 
+-- name: schema_2
+create table checks (
+  name text primary key,
+  standing blob not null
+) without rowid;
+
 -- name: open_ledger
 insert into ledger (one, next_sequence) values (1, :next_sequence);
 
@@ -46,10 +52,12 @@ select id from shapes where digest = :digest;
 insert into shapes (digest, definition, series) values (:digest, :definition, :series);
 
 -- name: keep_tick
-insert into ticks (time_ms, shape_id, samples) values (:time_ms, :shape_id, :samples);
+insert into ticks (time_ms, shape_id, samples, sequence) values (:time_ms, :shape_id, :samples, :sequence);
 
--- name: count_collected
-update ledger set collected = collected + :ticks;
+-- name: count
+update ledger set
+  collected = collected + :collected, delivered = delivered + :delivered, dropped = dropped + :dropped,
+  set_aside = set_aside + :set_aside;
 
 -- name: waiting
 select t.id, t.shape_id, t.time_ms, t.samples, s.digest, s.series, length(s.definition), s.announced
@@ -63,7 +71,7 @@ update ticks set sequence = :sequence where id = :id;
 
 -- name: begin_sending
 update ledger set
-  sending = next_sequence, next_sequence = next_sequence + 1, sending_first = :first, sending_last = :last;
+  sending = :sequence, next_sequence = max(next_sequence, :sequence + 1), sending_first = :first, sending_last = :last;
 
 -- name: in_flight
 select t.id, t.shape_id, t.time_ms, t.samples, s.digest, s.series, length(s.definition), s.announced
@@ -83,11 +91,8 @@ update ticks set sequence = :becomes where id between :first and :last and seque
 -- name: end_sending
 update ledger set sending = 0, sending_first = 0, sending_last = 0;
 
--- name: count_delivered
-update ledger set acknowledged = max(acknowledged, :sequence), delivered = delivered + :ticks;
-
--- name: count_set_aside
-update ledger set set_aside = set_aside + :ticks;
+-- name: note_acknowledged
+update ledger set acknowledged = max(acknowledged, :sequence);
 
 -- name: raise_sequence
 update ledger set next_sequence = max(next_sequence, :above + 1);
@@ -109,11 +114,21 @@ delete from ticks where time_ms < :before and (sequence is null or sequence <> :
 -- name: trim_shapes
 delete from shapes where id not in (select shape_id from ticks);
 
--- name: count_dropped
-update ledger set dropped = dropped + :ticks;
+-- name: discard_sent
+delete from ticks where id in (
+  select id from ticks where sequence is not null and sequence <> :sending order by id limit :ticks
+);
+
+-- name: discard_waiting
+delete from ticks where id in (
+  select id from ticks indexed by ticks_waiting where sequence is null order by id limit :ticks
+);
 
 -- name: pending
 select count(*), min(time_ms) from ticks indexed by ticks_waiting where sequence is null;
+
+-- name: oldest_waiting
+select time_ms from ticks indexed by ticks_waiting where sequence is null order by id limit 1;
 
 -- name: window
 select t.time_ms, t.samples, s.definition
@@ -121,3 +136,22 @@ from ticks as t join shapes as s on s.id = t.shape_id
 where t.time_ms >= :since and t.time_ms < :until
 order by t.time_ms, t.id
 limit :ticks;
+
+-- name: definitions
+select id, definition from shapes;
+
+-- name: page
+select id, time_ms, shape_id, samples from ticks
+where (time_ms, id) > (:time, :id) and time_ms >= :since and time_ms < :until and shape_id in (/* shapes */)
+order by time_ms, id
+limit :ticks;
+
+-- name: checks
+select name, standing from checks;
+
+-- name: keep_check
+insert into checks (name, standing) values (:name, :standing)
+on conflict (name) do update set standing = excluded.standing;
+
+-- name: forget_check
+delete from checks where name = :name;

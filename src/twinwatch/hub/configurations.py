@@ -77,7 +77,7 @@ class Configurations:
             raise _outdated(row)
         schemas = _schemas(row)
         before: Body = row["body"] or {"monitors": [], "rules": []}
-        body: Body = wanted.model_dump(mode="json", include={"monitors", "rules"}, exclude_defaults=True)
+        body: Body = wanted.model_dump(include={"monitors", "rules"}, exclude_defaults=True)
         monitors = body.setdefault("monitors", [])
         body.setdefault("rules", [])
         if _mentions_mask(monitors):

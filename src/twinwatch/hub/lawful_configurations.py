@@ -32,15 +32,15 @@ def check_configuration(wanted: SaveConfiguration) -> None:
 
     Raises: Refused 422 ``invalid`` or ``limit``.
     """
-    size = len(msgspec.json.encode(wanted.model_dump(mode="json", exclude_defaults=True)))
-    if size > limits.CONFIGURATION_BYTES:
-        raise over_limit(f"{size} bytes; at most {limits.CONFIGURATION_BYTES}", limits.CONFIGURATION_BYTES)
     for monitor in wanted.monitors:
         _check_monitor(monitor)
     _check_unique("monitors", (one.name or one.type for one in wanted.monitors))
     for rule in wanted.rules:
         _check_rule(rule)
     _check_unique("rules", (one.name for one in wanted.rules))
+    size = len(msgspec.json.encode(wanted.model_dump(exclude_defaults=True)))
+    if size > limits.CONFIGURATION_BYTES:
+        raise over_limit(f"{size} bytes; at most {limits.CONFIGURATION_BYTES}", limits.CONFIGURATION_BYTES)
 
 
 def _check_monitor(monitor: ConfigurationMonitor) -> None:

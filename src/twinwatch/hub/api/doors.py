@@ -180,6 +180,7 @@ def install_handlers(app: FastAPI) -> None:
         # The values themselves are left out: one may be a password.
         wrong = cast("RequestValidationError", err).errors()
         detail = "; ".join(f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in wrong)
+        detail = detail.encode(errors="replace").decode()  # a key may be half a character, which no JSON can say
         return refuse(request, Refused(422, "invalid", "Invalid value", detail))
 
     async def on_http(request: Request, err: Exception) -> Response:

@@ -16,8 +16,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from twinwatch.agent.local import LocalSettings
 from twinwatch.agent.local import server as server_module
+from twinwatch.agent.local.settings import LocalSettings
 from twinwatch.testing.local_stage import LocalStage, free_port, local_stage
 from twinwatch.world.secret import Secret
 

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from twinwatch.agent.buffer import Page, Place, Tick
-from twinwatch.agent.local import Custom, LocalServer, LocalSettings
+from twinwatch.agent.local.custom import Custom
+from twinwatch.agent.local.server import LocalServer
+from twinwatch.agent.local.settings import LocalSettings
 from twinwatch.agent.status import Status
 from twinwatch.protocol.metrics import Catalogue, MonitorFacts
 from twinwatch.world.clock import SystemClock

@@ -40,6 +40,9 @@ PRUNE_SECONDS = 600.0
 WAITING = 20_000
 """Most values that wait for the next writing; those of past times wait apart from one another."""
 
+_ROUNDING = 0.002
+"""Seconds that times lose by being whole milliseconds."""
+
 Labels = tuple[tuple[str, str], ...]
 Key = tuple[str, Labels]
 Value = float | Distribution | Exponential
@@ -201,7 +204,7 @@ class Custom:
         value, seconds = pushed.value, 0.0
         if source.way != "gauge":
             before, elapsed = source.value, self._elapsed(source, pushed, time, monotonic)
-            if source.way == "counter" and 0.0 < pushed.seconds < elapsed:
+            if source.way == "counter" and 0.0 < pushed.seconds < elapsed - _ROUNDING:
                 before = None  # its program began anew since
             # A delta of the same time again is one that was sent twice.
             if before is not None and elapsed <= 0.0 and (source.way == "counter" or pushed.time is not None):

@@ -17,10 +17,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twinwatch.protocol import limits
+from twinwatch.protocol.checks import CheckStanding, ConfigurationStanding, MonitorStanding, Report
 from twinwatch.protocol.codec import JSON, MSGPACK, ZSTD, TooLarge, Undecodable, decode, pack, unpack
-from twinwatch.protocol.heartbeat import Heartbeat, HeartbeatAnswer
+from twinwatch.protocol.configuration import Configuration, MonitorEntry, Rule
+from twinwatch.protocol.control import ConfigurationChanged
+from twinwatch.protocol.heartbeat import Delivery, Heartbeat, HeartbeatAnswer
 from twinwatch.protocol.hello import Register, Registered
-from twinwatch.protocol.metrics import Catalogue, Chart, Headline, Metric, MonitorFacts
+from twinwatch.protocol.metrics import Catalogue, Chart, Headline, Metric, MonitorFacts, MonitorKind
 from twinwatch.protocol.problem import PROBLEM_PREFIX, Problem
 from twinwatch.protocol.samples import Batch, BatchAccepted, Frame, SeriesKey, shape_of
 from twinwatch.protocol.version import AGENT_ROUTES
@@ -71,6 +74,46 @@ MESSAGES: dict[str, Any] = {
         ),
         host={"os.type": "linux", "host.name": "web-1"},
     ),
+    "catalogue_with_kinds": Catalogue(
+        agent_version="0.2.0",
+        monitors=(),
+        kinds=(
+            MonitorKind(
+                "postgres",
+                "PostgreSQL",
+                "Watches a database.",
+                30.0,
+                {"type": "object", "properties": {"password": {"type": "string", "format": "password"}}},
+            ),
+        ),
+        digest="00f1e2d3c4b5a697",
+    ),
+    "heartbeat_with_delivery": Heartbeat(SERVER, NOW, "0.2.0", Delivery(100, 90, 7, 3, 65_536, NOW - 60_000)),
+    "heartbeat_answer_in_full": HeartbeatAnswer(NOW + 12, "00f1e2d3c4b5a697", "a697b5c4d3e2f100", 7),
+    "report": Report(
+        monitors=(
+            MonitorStanding("system", "system", "default", "ok", interval_seconds=15.0, since=NOW - 1_000),
+            MonitorStanding("main", "postgres", "hub", "absent", "no socket in /run/postgresql", 30.0, NOW),
+        ),
+        checks=(
+            CheckStanding("systemd:ssh.service", "systemd", "up", since=NOW - 5_000),
+            CheckStanding("systemd:web.service", "systemd", "down", "gave up · größe 東京", "start-limit-hit", NOW),
+        ),
+        configuration=ConfigurationStanding(6, 7, ("monitor main, port: expected a number",)),
+        digest="a697b5c4d3e2f100",
+    ),
+    "configuration": Configuration(
+        version=7,
+        monitors=(
+            MonitorEntry("postgres", "main", interval="30s", timeout="5s", options={"port": 5432, "tags": ["a", None]}),
+            MonitorEntry("exec", enabled=False),
+        ),
+        rules=(
+            Rule("disk", "critical", "system.filesystem.utilization", {"system.device": "sda"}, above=0.9, hold="5m"),
+            Rule("units", check="systemd:*", states=("down", "unknown")),
+        ),
+    ),
+    "configuration_changed": ConfigurationChanged(7),
     "problem": Problem(PROBLEM_PREFIX + "unknown-shapes", "Unknown shapes", 409, "1 shape", "req_1", None, [SHAPE.id]),
 }
 
@@ -107,6 +150,7 @@ def test_a_field_of_a_later_version_is_passed_over(name: str) -> None:
 def test_ids_that_follow_from_content_stay_what_they_were() -> None:
     assert AGENT_ROUTES == "/api/v1/agent"
     assert SHAPE.id == (VECTORS / "v1_shape_id.txt").read_text().strip()
+    assert MESSAGES["report"].fingerprint() == (VECTORS / "v1_report_fingerprint.txt").read_text().strip()
     assert MESSAGES["catalogue"].fingerprint() == (VECTORS / "v1_catalogue_fingerprint.txt").read_text().strip()
 
 
@@ -153,6 +197,7 @@ def add_missing_vectors() -> None:
     files |= {f"v1_{name}.json": msgspec.json.encode(message) + b"\n" for name, message in MESSAGES.items()}
     files["v1_shape_id.txt"] = f"{SHAPE.id}\n".encode()
     files["v1_catalogue_fingerprint.txt"] = f"{MESSAGES['catalogue'].fingerprint()}\n".encode()
+    files["v1_report_fingerprint.txt"] = f"{MESSAGES['report'].fingerprint()}\n".encode()
     for name, content in files.items():
         if not (VECTORS / name).exists():
             (VECTORS / name).write_bytes(content)

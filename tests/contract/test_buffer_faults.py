@@ -128,7 +128,7 @@ def test_a_fate_that_could_not_be_written_is_not_forgotten(path: Path, disk: Fau
     newest = buffer.next_batch()
     assert times(newest) == [NOW + 1]
     assert newest is not None
-    buffer.acknowledged(newest.sequence)
+    assert buffer.acknowledged(newest.sequence)
     disk.fault = ""
     buffer.trim(NOW)
     following = buffer.next_batch()
@@ -531,5 +531,5 @@ class Faults(RuleBasedStateMachine):
 
 TestFaults = Faults.TestCase
 TestFaults.settings = settings(
-    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=100, stateful_step_count=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )

@@ -318,11 +318,14 @@ class Buffer:
             self._checks_owed = False
 
     def _resolve(self, becomes: Becomes, sequence: int) -> bool:
-        if not sequence or self._fate or sequence not in (self._spare.sending, self._last.sending):
-            return False
         fate = _Fate(sequence, becomes)
-        failed = sequence != self._spare.sending and self._try(lambda file: _apply(file, fate)) is _FAILED
-        if sequence == self._spare.sending:  # perhaps since a moment ago, when the file was found damaged
+        if sequence and sequence == self._spare.sending:
+            self._land(fate)
+            return True
+        if not sequence or self._fate or sequence != self._last.sending:
+            return False
+        failed = self._try(lambda file: _apply(file, fate)) is _FAILED
+        if sequence == self._spare.sending:  # the file was found damaged, and the batch recalled
             self._land(fate)
         elif failed:
             self._fate = fate

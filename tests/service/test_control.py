@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -19,6 +23,7 @@ from twinwatch.protocol.control import PING_SECONDS, REPLACED_CODE, REVOKED_CODE
 from twinwatch.protocol.problem import PROBLEM_TYPE
 from twinwatch.protocol.version import AGENT_ROUTES
 from twinwatch.testing.hub_stage import Cast, HubStage, Player, Voice
+from twinwatch.testing.postgres import SECRET, free_port
 
 PATIENCE_SECONDS = 20.0
 
@@ -180,6 +185,45 @@ async def test_other_paths_are_no_websockets(stage: HubStage, cast: Cast, url: s
                 pass
         assert refused.value.response.status_code in (403, 404)
     assert (await cast.agent.client.get(f"{AGENT_ROUTES}/control")).status == 404
+
+
+async def test_a_real_hub_ends_promptly_with_a_connection_open(
+    stage: HubStage, cast: Cast, database_url: str, tmp_path: Path
+) -> None:
+    port = free_port()
+    environment = {**os.environ, "TWINWATCH_DATABASE_URL": database_url, "TWINWATCH_SECRET": SECRET.reveal()}
+    command = ("hub", "run", "--listen", f"127.0.0.1:{port}", "--data-dir", str(tmp_path))
+    hub = await asyncio.create_subprocess_exec(sys.executable, "-P", "-m", "twinwatch.cli", *command, env=environment)
+    try:
+        url = f"ws://127.0.0.1:{port}{AGENT_ROUTES}/control"
+        headers = {"authorization": f"Bearer {cast.agent.client.token}"}
+        async with asyncio.timeout(PATIENCE_SECONDS), aclosing(_first_open(url, headers)) as opened:
+            agent = await anext(opened)
+            await asyncio.wait_for(agent.ping(), PATIENCE_SECONDS)
+            began = time.monotonic()
+            hub.send_signal(signal.SIGTERM)
+            assert await closed(agent) == 1012
+            assert await hub.wait() == 0
+            assert time.monotonic() - began < 4, "it need not wait for connections to drain"
+    finally:
+        if hub.returncode is None:
+            hub.kill()
+            await hub.wait()
+
+
+async def _first_open(url: str, headers: dict[str, str]) -> AsyncGenerator[ClientConnection]:
+    """The connection, as soon as somebody listens."""
+    while True:
+        try:
+            agent = await connect(url, additional_headers=headers)
+        except OSError:
+            await asyncio.sleep(0.05)
+        else:
+            break
+    try:
+        yield agent
+    finally:
+        await agent.close()
 
 
 def test_pings_keep_it_open_through_proxies_and_before_the_agent_gives_up() -> None:

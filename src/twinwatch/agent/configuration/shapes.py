@@ -1,0 +1,95 @@
+"""The options of a kind of monitor by its JSON Schema: which names are known where, and which values are secret."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from twinwatch.agent.configuration.problems import Path
+from twinwatch.monitors import Monitor
+from twinwatch.monitors.options import schema_of
+
+MASK = "***"
+
+_PASSWORD = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#\s:@]*:[^/?#\s]+@")
+_HIDDEN = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://[^/?#\s:@]*:)\S+@")
+"""Wider: also a password with a slash that nobody encoded."""
+_TELLING = re.compile(r"pass|secret|token|credential|private|(?:^|[_-])key$|^authorization$", re.IGNORECASE)
+
+
+class Shape:
+    """The options that a kind declares. One of no kind knows nothing and takes names for telling."""
+
+    def __init__(self, kind: type[Monitor] | None) -> None:
+        self._root: dict[str, Any] = schema_of(kind) if kind is not None else {}
+        self._known = kind is not None
+        self._definitions: dict[str, Any] = self._root.get("$defs", {})
+
+    def names(self, path: Path) -> list[str]:
+        """The known names in the mapping at a path."""
+        return sorted({name for part in self._at(path) for name in part.get("properties", {})})
+
+    def choices(self, path: Path) -> list[str]:
+        """The values that may stand there, where they can be listed."""
+        return [str(choice) for part in self._at(path) for choice in part.get("enum", ())]
+
+    def is_secret(self, path: Path) -> bool:
+        """Whether the text there is one that nobody may read back."""
+        if not self._known:
+            return any(isinstance(step, str) and _TELLING.search(step) for step in path)
+        return any(part.get("format") == "password" for part in self._at(path))
+
+    def _at(self, path: Path) -> list[dict[str, Any]]:
+        parts = list(self._branches(self._root))
+        for step in path:
+            parts = [
+                branch for part in parts for child in self._children(part, step) for branch in self._branches(child)
+            ]
+        return parts
+
+    def _branches(self, part: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        if "$ref" in part:
+            part = self._definitions.get(part["$ref"].rpartition("/")[2], {})
+        for branch in part.get("anyOf", ()):
+            yield from self._branches(branch)
+        if "anyOf" not in part:
+            yield dict(part)
+
+    @staticmethod
+    def _children(part: Mapping[str, Any], step: str | int) -> Iterator[Mapping[str, Any]]:
+        if isinstance(step, int):
+            given = part.get("prefixItems", ())
+            child = given[step] if step < len(given) else part.get("items")
+        else:
+            child = part.get("properties", {}).get(step, part.get("additionalProperties"))
+        if isinstance(child, Mapping):
+            yield child
+
+
+def has_password(text: str) -> bool:
+    """Whether it is an address with a password in it."""
+    return _PASSWORD.search(text) is not None
+
+
+def masked(value: Any, shape: Shape, path: Path = ()) -> Any:
+    """Options as written, without what nobody may read back. References stay: they tell only a name."""
+    if isinstance(value, Mapping):
+        return {key: masked(child, shape, (*path, key)) for key, child in value.items()}
+    if isinstance(value, list | tuple):
+        return [masked(child, shape, (*path, number)) for number, child in enumerate(value)]
+    if value is not None and shape.is_secret(path):
+        return MASK
+    return _HIDDEN.sub(rf"\1{MASK}@", value) if isinstance(value, str) else value
+
+
+def texts(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
+    """Every text in a tree of plain values, and where it is."""
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, Mapping):
+        for key, child in value.items():
+            yield from texts(child, (*path, key))
+    elif isinstance(value, list | tuple):
+        for number, child in enumerate(value):
+            yield from texts(child, (*path, number))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import pkgutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -34,7 +34,7 @@ class Flaw:
 class Found:
     """The usable monitors by name, and what was wrong with the rest."""
 
-    monitors: dict[str, type[Monitor]]
+    monitors: Mapping[str, type[Monitor]]
     flaws: tuple[Flaw, ...]
 
 

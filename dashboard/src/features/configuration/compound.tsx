@@ -75,7 +75,6 @@ export function ListField({
 }: FieldProps<NodeOf<"list">>) {
   const items = draft !== null && typeof draft === "object" && "items" in draft ? draft.items : null;
   const each = node.item();
-  const _scalar = isScalar(each);
   const fallback = items === null ? fallbackWords(node.fallback) : "";
   const full = node.most !== null && (items?.length ?? 0) >= node.most;
   const change = (next: NonNullable<typeof items>) =>

@@ -215,14 +215,24 @@ function ChartGroup({
           {all ? "Show fewer" : `Show all ${count(charts.length)} charts`}
         </Button>
       )}
-      {absent.length > 0 && (
+      {absent.length > 0 && absent.length <= FEW && (
         <p className="mt-3 text-xs text-ink-3">
           Nothing to measure on this server for {absent.map((chart) => chart.title).join(", ")}.
         </p>
+      )}
+      {absent.length > FEW && (
+        <details className="mt-3 text-xs text-ink-3">
+          <summary className="w-fit cursor-pointer rounded hover:text-ink">
+            Nothing to measure on this server for {counted(absent.length, "other chart")}
+          </summary>
+          <p className="mt-1 max-w-prose">{absent.map((chart) => chart.title).join(", ")}</p>
+        </details>
       )}
     </section>
   );
 }
 
+/** So many names are read at a glance. */
+const FEW = 6;
 /** No monitor may be called so: names have no spaces at their ends. */
 const ALL = " all ";

@@ -14,7 +14,7 @@ import { countsInWords, countsOf, picked, worstFirst } from "./standing";
 
 /** From so many checks on, there are means to find one. */
 const MANY = 8;
-/** So many are shown before they are asked for. */
+/** So many of one kind, in trouble or not, are shown before all are asked for. */
 const FIRST = 40;
 
 /** The named states of a server, worst first; one line while all is well. */
@@ -48,8 +48,11 @@ function CheckList({ checks, stale }: { checks: readonly Check[]; stale: boolean
   const [all, setAll] = useState(false);
   const now = useNow(1000);
   const ordered = useMemo(() => worstFirst(picked(checks, words, state)), [checks, words, state]);
-  const shown = all ? ordered : ordered.slice(0, FIRST);
   const counts = countsOf(checks);
+  // Among trouble, what is up stays out of the way until somebody asks for it.
+  const trouble = ordered.filter((check) => check.state !== "up");
+  const first = trouble.length > 0 && ordered.length > MANY ? trouble : ordered;
+  const shown = all ? ordered : first.slice(0, FIRST);
   return (
     <div>
       {checks.length > MANY && (
@@ -85,13 +88,17 @@ function CheckList({ checks, stale }: { checks: readonly Check[]; stale: boolean
         ))}
       </ul>
       {ordered.length === 0 && <p className="px-4 py-6 text-center text-sm text-ink-3">No check matches.</p>}
-      {ordered.length > FIRST && (
+      {(all ? ordered.length > MANY : shown.length < ordered.length) && (
         <button
           type="button"
           onClick={() => setAll(!all)}
           className="w-full rounded-b-xl border-t border-line px-4 py-2.5 text-sm font-medium text-accent-ink hover:bg-ink/[0.025]"
         >
-          {all ? "Show fewer" : `Show all ${count(ordered.length)}`}
+          {all
+            ? "Show fewer"
+            : shown.length === trouble.length
+              ? `Show the ${count(ordered.length - shown.length)} that are up, too`
+              : `Show all ${count(ordered.length)}`}
         </button>
       )}
     </div>

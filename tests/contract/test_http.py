@@ -10,9 +10,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from aiohttp import WSMsgType, web
 
 from twinwatch.testing.fakes import AsgiHttp, Message
-from twinwatch.world.http import AiohttpHttp, Answer, Http, Unreachable
+from twinwatch.world.http import FRAME_BYTES, AiohttpHttp, Answer, Closed, Http, NotOpened, Unreachable
 
 
 class RawServer:
@@ -217,3 +218,160 @@ async def test_the_fake_door_fails_as_it_is_told_to() -> None:
     with pytest.raises(Unreachable, match="within"):
         await http.request("GET", "http://hub/", timeout_seconds=0.01)
     assert [exchange.status for exchange in http.exchanges] == [0, 0, 201, 503, 0]
+
+
+async def test_a_dead_connection_ends_at_the_deadline_and_the_next_request_takes_a_fresh_one(
+    server: RawServer, http: AiohttpHttp
+) -> None:
+    await http.request("GET", server.url, timeout_seconds=5)
+    server.hang = True  # the connection that was kept is dead: whatever is written on it gets no answer
+    with pytest.raises(Unreachable, match="no answer within"):
+        await http.request("GET", server.url, timeout_seconds=0.2)
+    server.hang = False
+    assert (await http.request("GET", server.url, timeout_seconds=5)).body == b"ok"
+    assert server.connections == 2
+
+
+class Proxy:
+    """An HTTP proxy that remembers what it was asked, and answers by itself."""
+
+    def __init__(self) -> None:
+        self.asked: list[bytes] = []
+        self.answer = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nproxy"
+        self.address = ""
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.asked.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(self.answer)
+        await writer.drain()
+        writer.close()
+
+
+@pytest.fixture
+async def proxy(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Proxy]:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    proxy = Proxy()
+    listening = await asyncio.start_server(proxy, "127.0.0.1", 0)
+    proxy.address = f"127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+    yield proxy
+    listening.close()
+
+
+async def test_the_proxy_of_the_environment_is_asked_but_not_for_what_it_shall_not(
+    proxy: Proxy, server: RawServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    http = AiohttpHttp(proxies=True)
+    monkeypatch.setenv("HTTP_PROXY", f"http://me:s3cret@{proxy.address}")
+    monkeypatch.setenv("HTTPS_PROXY", proxy.address)
+    monkeypatch.setenv("NO_PROXY", "intern.invalid,.lan")
+    assert (await http.request("GET", "http://hub.invalid/x", timeout_seconds=5)).body == b"proxy"
+    assert proxy.asked[0].startswith(b"GET http://hub.invalid/x HTTP/1.1\r\n")
+    assert b"Proxy-Authorization: Basic bWU6czNjcmV0" in proxy.asked[0]
+    proxy.answer = b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n"
+    with pytest.raises(Unreachable, match=r"^the proxy answered 407$"):
+        await http.request("GET", "https://hub.invalid/x", timeout_seconds=5)
+    assert proxy.asked[1].startswith(b"CONNECT hub.invalid:443 ")
+    with pytest.raises(Unreachable, match="does not resolve"):
+        await http.request("GET", "http://intern.invalid/", timeout_seconds=5)
+    assert (await http.request("GET", server.url, timeout_seconds=5)).body == b"ok"
+    monkeypatch.setenv("HTTP_PROXY", "http://me:s3cret@127.0.0.1:1")
+    with pytest.raises(Unreachable, match=r"^the proxy 127\.0\.0\.1:1: connection refused$") as caught:
+        await http.request("GET", "http://hub.invalid/x", timeout_seconds=5)
+    assert "s3cret" not in str(caught.value)
+    monkeypatch.setenv("HTTP_PROXY", "socks5://me:s3cret@127.0.0.1:1")
+    with pytest.raises(Unreachable, match="no http or https address") as caught:
+        await http.request("GET", "http://hub.invalid/x", timeout_seconds=5)
+    assert "s3cret" not in str(caught.value)
+    await http.close()
+    assert len(proxy.asked) == 2
+
+
+async def test_a_file_of_certificates_that_is_none_is_said(tmp_path: Path) -> None:
+    (tmp_path / "noise.pem").write_text("noise")
+    for file, why in ((tmp_path / "missing.pem", "no such file"), (tmp_path / "noise.pem", "expected certificates")):
+        http = AiohttpHttp(ca_file=file)
+        with pytest.raises(Unreachable, match=why):
+            await http.request("GET", "https://127.0.0.1:1/", timeout_seconds=5)
+
+
+class Sockets:
+    """A server of WebSockets that does what it is told to: its last handler decides."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.authorization = ""
+        self.pongs = 0
+        self.does: Callable[[web.WebSocketResponse], Awaitable[object]] = asyncio.sleep  # type: ignore[assignment]
+
+    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+        self.authorization = request.headers.get("authorization", "")
+        if request.path == "/no":
+            return web.Response(status=401, headers={"retry-after": "9"})
+        socket = web.WebSocketResponse(autoping=False)
+        await socket.prepare(request)
+        await self.does(socket)
+        return socket
+
+
+@pytest.fixture
+async def sockets() -> AsyncIterator[Sockets]:
+    sockets = Sockets()
+    runner = web.ServerRunner(web.Server(sockets), shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    sockets.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    yield sockets
+    await runner.cleanup()
+
+
+async def test_a_websocket_listens_answers_pings_and_hears_the_end(sockets: Sockets, http: AiohttpHttp) -> None:
+    async def speak(socket: web.WebSocketResponse) -> None:
+        for _ in range(3):
+            await socket.ping()
+            sockets.pongs += (await socket.receive()).type is WSMsgType.PONG
+        await socket.send_str("hello")
+        await socket.send_bytes(b"ignored")
+        await socket.close(code=4401)
+
+    sockets.does = speak
+    socket = await http.websocket(sockets.url, headers={"Authorization": "Bearer k"}, timeout_seconds=5)
+    assert await socket.receive(silence_seconds=5) == "hello"
+    with pytest.raises(Closed) as caught:
+        await socket.receive(silence_seconds=5)
+    await socket.close()
+    assert (caught.value.code, sockets.pongs, sockets.authorization) == (4401, 3, "Bearer k")
+
+
+async def test_a_websocket_that_is_silent_cut_or_too_long_is_given_up(sockets: Sockets, http: AiohttpHttp) -> None:
+    async def hold(socket: web.WebSocketResponse) -> None:
+        await socket.receive()
+
+    async def shout(socket: web.WebSocketResponse) -> None:
+        await socket.send_str("x" * (FRAME_BYTES + 1))
+        await socket.receive()
+
+    sockets.does = hold
+    silent = await http.websocket(sockets.url, timeout_seconds=5)
+    with pytest.raises(Unreachable, match=r"nothing was heard for 0\.1 s"):
+        await silent.receive(silence_seconds=0.1)
+    await silent.close()
+    sockets.does = shout
+    long = await http.websocket(sockets.url, timeout_seconds=5)
+    with pytest.raises(Unreachable):
+        await long.receive(silence_seconds=5)
+    await long.close()
+
+
+async def test_a_websocket_that_is_refused_says_with_what(
+    sockets: Sockets, server: RawServer, http: AiohttpHttp
+) -> None:
+    with pytest.raises(NotOpened) as caught:
+        await http.websocket(f"{sockets.url}/no", timeout_seconds=5)
+    assert (caught.value.status, caught.value.headers["retry-after"]) == (401, "9")
+    with pytest.raises(NotOpened, match="200"):
+        await http.websocket(server.url, timeout_seconds=5)
+    server.hang = True
+    with pytest.raises(Unreachable, match="no answer"):
+        await http.websocket(server.url, timeout_seconds=0.1)

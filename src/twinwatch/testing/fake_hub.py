@@ -6,6 +6,7 @@ bound, an unknown shape or a wrong key gets the same problem, and nothing of it 
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -14,7 +15,10 @@ from uuid import uuid4
 import msgspec
 
 from twinwatch.protocol import limits
+from twinwatch.protocol.checks import Report
 from twinwatch.protocol.codec import JSON, MSGPACK, TooLarge, Undecodable, decode
+from twinwatch.protocol.configuration import Configuration
+from twinwatch.protocol.control import REPLACED_CODE, REVOKED_CODE, ConfigurationChanged
 from twinwatch.protocol.heartbeat import Heartbeat, HeartbeatAnswer
 from twinwatch.protocol.hello import Register, Registered
 from twinwatch.protocol.metrics import Catalogue
@@ -41,6 +45,10 @@ class FakeServer:
     shapes: dict[str, Shape] = field(default_factory=dict)
     batches: list[Batch] = field(default_factory=list)
     duplicates: int = 0
+    reports: list[Report] = field(default_factory=list)
+    configuration: Configuration = field(default_factory=Configuration)
+    control: asyncio.Queue[Message] | None = None
+    """What its open control connection is to be sent."""
 
     def ticks(self, monitor: str) -> list[int]:
         """The times of this monitor's runs that were committed, ms UTC, in order of arrival."""
@@ -69,7 +77,25 @@ class FakeHub:
         self.refuses: Callable[[Frame], bool] = lambda frame: False
         self.batch_ticks = limits.BATCH_FRAMES
         """Most ticks in a batch: a smaller one makes it answer 413."""
+        self.older = False
+        """Whether it is a hub that knows nothing of reports, configurations and control connections."""
         self._clock = clock
+
+    def configure(self, configuration: Configuration) -> None:
+        """Save the only server's configuration, and tell its agent."""
+        self.server.configuration = configuration
+        self._tell(self.server)
+
+    def revoke(self) -> None:
+        """Make the only server's key worthless."""
+        self.server.key = ""
+        if self.server.control is not None:
+            self.server.control.put_nowait({"type": "websocket.close", "code": REVOKED_CODE})
+
+    def say(self, text: str) -> None:
+        """Send the only server's agent a frame."""
+        assert self.server.control is not None
+        self.server.control.put_nowait({"type": "websocket.send", "text": text})
 
     @property
     def server(self) -> FakeServer:
@@ -82,8 +108,12 @@ class FakeHub:
     ) -> None:
         """One request."""
         headers = {name.decode(): value.decode() for name, value in scope["headers"]}
+        if scope["type"] == "websocket":
+            await self._control(scope["path"], headers, receive, send)
+            return
         try:
-            status, answer = self._answer(scope["path"], headers, (await receive())["body"])
+            body = (await receive())["body"]
+            status, answer = self._answer(scope["method"], scope["path"], headers, body)
         except _Refusal as refusal:
             status, answer = refusal.problem.status, refusal.problem
         packed = headers.get("accept") == MSGPACK and status < 300
@@ -92,11 +122,60 @@ class FakeHub:
         await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", kind.encode())]})
         await send({"type": "http.response.body", "body": body})
 
-    def _answer(self, path: str, headers: dict[str, str], body: bytes) -> tuple[int, object]:
+    async def _control(
+        self,
+        path: str,
+        headers: dict[str, str],
+        receive: Callable[[], Awaitable[Message]],
+        send: Callable[[Message], Awaitable[None]],
+    ) -> None:
+        await receive()
+        try:
+            if path != f"{AGENT_ROUTES}/control" or self.older:
+                raise _refusal(404, "not-found", path)
+            server = self._speaker(headers.get("authorization", "").removeprefix("Bearer "))
+        except _Refusal as refusal:
+            start = {"type": "websocket.http.response.start", "status": refusal.problem.status, "headers": []}
+            await send(start)
+            await send({"type": "websocket.http.response.body", "body": b""})
+            return
+        await send({"type": "websocket.accept"})
+        if server.control is not None:
+            server.control.put_nowait({"type": "websocket.close", "code": REPLACED_CODE})
+        said = server.control = asyncio.Queue()
+        self._tell(server)
+        leaving = asyncio.ensure_future(_left(receive))
+        try:
+            while not leaving.done():
+                saying = asyncio.ensure_future(said.get())
+                await asyncio.wait({saying, leaving}, return_when=asyncio.FIRST_COMPLETED)
+                if not saying.done():
+                    saying.cancel()
+                    break
+                await send(saying.result())
+                if saying.result()["type"] == "websocket.close":
+                    break
+        finally:
+            leaving.cancel()
+            if server.control is said:
+                server.control = None
+
+    def _tell(self, server: FakeServer) -> None:
+        if server.control is not None and server.configuration.version:
+            text = msgspec.json.encode(ConfigurationChanged(server.configuration.version)).decode()
+            server.control.put_nowait({"type": "websocket.send", "text": text})
+
+    def _answer(self, method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[int, object]:
         key = headers.get("authorization", "").removeprefix("Bearer ")
         content = headers.get("content-type", ""), headers.get("content-encoding", "")
         try:
-            match path.removeprefix(AGENT_ROUTES):
+            route = path.removeprefix(AGENT_ROUTES)
+            match route if method == "POST" else f"{method} {route}":
+                case "/report" if not self.older:
+                    self._report(self._speaker(key), decode(body, Report, *content))
+                    return 204, None
+                case "GET /configuration" if not self.older:
+                    return 200, self._speaker(key).configuration
                 case "/register":
                     return 201, self._register(key, decode(body, Register, *content))
                 case "/heartbeat":
@@ -123,14 +202,33 @@ class FakeHub:
 
     def _speaker(self, key: str) -> FakeServer:
         for server in self.servers.values():
-            if server.key == key:
+            if server.key and server.key == key:
                 return server
         raise _refusal(401, "unauthorized", "this server key is unknown")
 
     def _heartbeat(self, server: FakeServer, beat: Heartbeat) -> HeartbeatAnswer:
         server.heartbeats.append(beat)
+        if beat.server_uuid != server.uuid:
+            raise _refusal(403, "forbidden", "server_uuid is not the server that this key speaks for")
+        if beat.delivery is not None:
+            sums = beat.delivery
+            if sums.collected != sums.delivered + sums.pending + sums.dropped:
+                raise _refusal(422, "invalid", f"the accounts do not balance: {sums}")
         held = (server.catalogue.digest or server.catalogue.fingerprint()) if server.catalogue else ""
-        return HeartbeatAnswer(self._clock.now(), held)
+        if self.older:
+            return HeartbeatAnswer(self._clock.now(), held)
+        reported = server.reports[-1].digest if server.reports else ""
+        return HeartbeatAnswer(self._clock.now(), held, reported, server.configuration.version)
+
+    def _report(self, server: FakeServer, report: Report) -> None:
+        names = [check.name for check in report.checks]
+        if len(set(names)) < len(names):
+            raise _refusal(422, "invalid", "a check is named twice")
+        if len(names) > limits.CHECKS_PER_SERVER or len(report.monitors) > limits.MONITORS_PER_SERVER:
+            raise _refusal(422, "limit", "too many checks or monitors", limit=limits.CHECKS_PER_SERVER)
+        if any(len(check.message) > limits.MESSAGE_CHARACTERS for check in report.checks):
+            raise _refusal(422, "limit", "a message is too long", limit=limits.MESSAGE_CHARACTERS)
+        server.reports.append(report)
 
     def _samples(self, server: FakeServer, batch: Batch) -> BatchAccepted:
         ticks = sum(len(frame.times) for frame in batch.frames)
@@ -167,6 +265,11 @@ class FakeHub:
             )
         if self.refuses(frame):
             raise _refusal(422, "limit", "poison")
+
+
+async def _left(receive: Callable[[], Awaitable[Message]]) -> None:
+    while (await receive())["type"] != "websocket.disconnect":
+        pass
 
 
 class _Refusal(Exception):

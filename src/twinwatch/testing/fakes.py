@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from twinwatch.world.http import Answer, Unreachable
+from twinwatch.world.http import Answer, Closed, NotOpened, Socket, Unreachable
 
 EPOCH = 1_767_225_600_000
 """The instant at which virtual wall clocks start: 2026-01-01 00:00 UTC, in ms."""
@@ -54,6 +54,8 @@ class AsgiHttp:
     def __init__(self, app: AsgiApp, *, client: str = "127.0.0.1") -> None:
         self.exchanges: list[Exchange] = []
         self.delay_seconds = 0.0
+        self.websockets_blocked = False
+        """Whether something on the way lets requests through, but no WebSocket."""
         self._app = app
         self._client = client
         self._cut = asyncio.Event()
@@ -108,6 +110,32 @@ class AsgiHttp:
         finally:
             self.exchanges.append(Exchange(began, method, path, status))
 
+    async def websocket(self, url: str, *, headers: dict[str, str] | None = None, timeout_seconds: float) -> Socket:
+        """As ``world.http.Http``."""
+        path = urlsplit(url).path
+        began = asyncio.get_running_loop().time()
+        status = 0
+        try:
+            if self._cut.is_set() or self.websockets_blocked:
+                raise Unreachable("network is unreachable")
+            for place, (route, refusal) in enumerate(self._refusals):
+                if path.endswith(route):
+                    del self._refusals[place]
+                    raise NotOpened(refusal.status, refusal.headers)
+            socket = AsgiSocket(self._app, url, headers or {}, client=self._client, cut=self._cut)
+            try:
+                async with asyncio.timeout(timeout_seconds):
+                    await socket.open()
+            except TimeoutError as err:
+                raise Unreachable(f"no answer within {timeout_seconds:g} s") from err
+            status = 101
+            return socket
+        except NotOpened as err:
+            status = err.status
+            raise
+        finally:
+            self.exchanges.append(Exchange(began, "WS", path, status))
+
     async def _unless_cut(self, exchange: Coroutine[None, None, Answer]) -> Answer:
         # Once it is there, a request is worked on to its end, whether the client still listens or not.
         under_way = asyncio.ensure_future(exchange)
@@ -142,22 +170,80 @@ class AsgiHttp:
         return answer
 
 
-async def call(
-    app: AsgiApp, method: str, url: str, headers: dict[str, str], body: bytes, *, client: str = "127.0.0.1"
-) -> Answer:
-    """One request to an ASGI application and its whole answer. An exception of the application comes through."""
+class AsgiSocket:
+    """A WebSocket of an ASGI application in this process. A cut network makes it silent, not closed."""
+
+    def __init__(
+        self, app: AsgiApp, url: str, headers: dict[str, str], *, client: str, cut: asyncio.Event | None = None
+    ) -> None:
+        self._app = app
+        self._scope = scope_of("websocket", url, headers, client=client)
+        self._cut = cut or asyncio.Event()
+        self._said: asyncio.Queue[Message] = asyncio.Queue()
+        self._heard: asyncio.Queue[Message] = asyncio.Queue()
+        self._task: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Shake hands.
+
+        Raises: NotOpened.
+        """
+        self._said.put_nowait({"type": "websocket.connect"})
+        self._task = asyncio.ensure_future(self._run())
+        message = await self._heard.get()
+        if message["type"] == "websocket.http.response.start":
+            fields = {name.decode().lower(): value.decode() for name, value in message.get("headers", [])}
+            raise NotOpened(message["status"], fields)
+        if message["type"] != "websocket.accept":
+            raise NotOpened(403, {})
+
+    async def receive(self, *, silence_seconds: float) -> str:
+        """As ``world.http.Socket``. There are no pings in ASGI: silence is the cut network's alone."""
+        while True:
+            getting = asyncio.ensure_future(self._heard.get())
+            cutting = asyncio.ensure_future(self._cut.wait())
+            try:
+                await asyncio.wait({getting, cutting}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                cutting.cancel()
+                if not getting.done():
+                    getting.cancel()
+            if self._cut.is_set():
+                await asyncio.sleep(silence_seconds)
+                self._leave(1006)
+                raise Unreachable(f"nothing was heard for {silence_seconds:g} s")
+            message = getting.result()
+            if message["type"] == "websocket.send" and message.get("text") is not None:
+                return str(message["text"])
+            if message["type"] == "websocket.close":
+                raise Closed(message.get("code") or 1000)
+
+    async def close(self) -> None:
+        """Hang up, and wait for the application."""
+        self._leave(1000)
+        if self._task is not None:
+            await asyncio.wait({self._task}, timeout=5)
+
+    def _leave(self, code: int) -> None:
+        self._said.put_nowait({"type": "websocket.disconnect", "code": code})
+
+    async def _run(self) -> None:
+        try:
+            await self._app(self._scope, self._said.get, self._heard.put)
+        finally:
+            self._heard.put_nowait({"type": "websocket.close", "code": 1006})
+
+
+def scope_of(kind: str, url: str, headers: dict[str, str], *, client: str) -> Message:
+    """The ASGI scope of a request or a WebSocket. Header names become lower case."""
     parts = urlsplit(url)
-    given = {
-        "host": parts.netloc,
-        "content-length": str(len(body)),
-        **{name.lower(): headers[name] for name in headers},
-    }
-    scope: Message = {
-        "type": "http",
+    scheme = parts.scheme.replace("http", "ws", 1) if kind == "websocket" else parts.scheme
+    given = {"host": parts.netloc, **{name.lower(): headers[name] for name in headers}}
+    return {
+        "type": kind,
         "asgi": {"version": "3.0", "spec_version": "2.3"},
         "http_version": "1.1",
-        "method": method,
-        "scheme": parts.scheme,
+        "scheme": scheme,
         "path": parts.path,
         "raw_path": parts.path.encode(),
         "query_string": parts.query.encode(),
@@ -165,7 +251,16 @@ async def call(
         "headers": [(name.encode(), value.encode()) for name, value in given.items()],
         "client": (client, 50_000),
         "server": (parts.hostname, parts.port or 80),
+        **({"subprotocols": [], "extensions": {"websocket.http.response": {}}} if kind == "websocket" else {}),
     }
+
+
+async def call(
+    app: AsgiApp, method: str, url: str, headers: dict[str, str], body: bytes, *, client: str = "127.0.0.1"
+) -> Answer:
+    """One request to an ASGI application and its whole answer. An exception of the application comes through."""
+    given = {"content-length": str(len(body)), **{name.lower(): headers[name] for name in headers}}
+    scope: Message = {**scope_of("http", url, given, client=client), "method": method}
     requests: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
     status = 0
     fields: dict[str, str] = {}

@@ -13,7 +13,7 @@ import msgspec
 from twinwatch.world.commands import OUTPUT_BYTES, CommandFailed, Ended
 from twinwatch.world.doors import World
 from twinwatch.world.host import Host, Kernel, Missing, Refused
-from twinwatch.world.http import Answer, Unreachable
+from twinwatch.world.http import Answer, Socket, Unreachable
 from twinwatch.world.space import Space
 from twinwatch.world.timekeeping import Timekeeping
 
@@ -60,6 +60,8 @@ class PaperHost(Host):
 
     def list(self, path: str) -> list[str]:
         """See ``Host``."""
+        if path in self.refused:
+            raise Refused(f"{path}: Permission denied")
         names = {file[len(path) + 1 :].partition("/")[0] for file in self.files if file.startswith(path + "/")}
         if not names:
             raise Missing(path)
@@ -140,6 +142,10 @@ class PaperHttp:
             raise Unreachable("the connection was cut within the answer")
         fields = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
         return Answer(int(status[:3]), text.encode("utf-8", "replace"), fields)
+
+    async def websocket(self, url: str, *, headers: dict[str, str] | None = None, timeout_seconds: float) -> Socket:
+        """See ``Http``. There are none on paper."""
+        raise Unreachable("connection refused")
 
 
 class PaperCommands:

@@ -1,4 +1,8 @@
-"""The door to HTTP, a thin one over aiohttp: one request, one answer, one kind of failure."""
+"""The door to HTTP, a thin one over aiohttp: one request, one answer, one kind of failure; and WebSockets that listen.
+
+Proxies are found here and not by aiohttp's ``trust_env``, which would also put what stands in ``~/.netrc`` in place of
+the key that a request bears.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +12,14 @@ import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import urlsplit
+from urllib.request import getproxies_environment, proxy_bypass
 
 import aiohttp
+import yarl
 
 from twinwatch import __version__
+from twinwatch.world.addresses import is_loopback
 
 ANSWER_BYTES = 1 << 20
 """Longest answer that is read; a longer one is no answer."""
@@ -20,11 +28,32 @@ KEEP_ALIVE_SECONDS = 65.0
 """Longer than the pause between two heartbeats, so that TLS is agreed once and not every minute; shorter than the 75 s
 of the hub, and of most proxies, so that no request meets a connection that is just being closed."""
 
+FRAME_BYTES = 64 << 10
+"""Longest message of a WebSocket that is read; a longer one ends it."""
+CLOSE_SECONDS = 2.0
+
 _HEADERS = {"User-Agent": f"twinwatch/{__version__}", "Accept-Encoding": "identity"}
 
 
 class Unreachable(Exception):
     """No complete answer: name, connection, TLS, time-out or a cut. The message says which, never the headers sent."""
+
+
+class NotOpened(Unreachable):
+    """A WebSocket was answered as a plain request is: with this status."""
+
+    def __init__(self, status: int, headers: dict[str, str]) -> None:
+        self.status = status
+        self.headers = headers
+        super().__init__(f"no WebSocket was opened: the answer was {status}")
+
+
+class Closed(Unreachable):
+    """The other side has closed the WebSocket, with this code of RFC 6455."""
+
+    def __init__(self, code: int) -> None:
+        self.code = code
+        super().__init__(f"the connection was closed with code {code}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +63,21 @@ class Answer:
     status: int
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
+
+
+class Socket(Protocol):
+    """An open WebSocket. Pings are answered while somebody receives."""
+
+    async def receive(self, *, silence_seconds: float) -> str:
+        """The next text message.
+
+        Raises: Closed; Unreachable if it was cut, or nothing came for ``silence_seconds``, pings included.
+        """
+        ...
+
+    async def close(self) -> None:
+        """End it; within seconds, whatever the other side does."""
+        ...
 
 
 class Http(Protocol):
@@ -54,15 +98,32 @@ class Http(Protocol):
         """
         ...
 
+    async def websocket(self, url: str, *, headers: dict[str, str] | None = None, timeout_seconds: float) -> Socket:
+        """A WebSocket to an ``http`` or ``https`` address, opened within ``timeout_seconds``.
+
+        Raises: NotOpened if the answer is another one; Unreachable if there is none.
+        """
+        ...
+
 
 class AiohttpHttp:
     """The real door. One session, opened by the first request; certificates and host names are verified.
 
     Bounds: an answer of more than ``answer_bytes`` is refused while it is read; at most ``connections`` at a time.
+    ``ca_file``: certificates (PEM) to trust besides the system's. ``proxies``: whether ``HTTP_PROXY``, ``HTTPS_PROXY``
+    and ``NO_PROXY`` of the environment are obeyed; this machine itself is never asked through one.
     """
 
-    def __init__(self, *, ca_file: Path | None = None, answer_bytes: int = ANSWER_BYTES, connections: int = 8) -> None:
+    def __init__(
+        self,
+        *,
+        ca_file: Path | None = None,
+        answer_bytes: int = ANSWER_BYTES,
+        connections: int = 8,
+        proxies: bool = False,
+    ) -> None:
         self._ca_file = ca_file
+        self._proxies = proxies
         self._answer_bytes = answer_bytes
         self._connections = connections
         self._session: aiohttp.ClientSession | None = None
@@ -85,6 +146,27 @@ class AiohttpHttp:
         except (aiohttp.ClientError, OSError, ValueError) as err:
             raise Unreachable(_reason(err)) from err
 
+    async def websocket(self, url: str, *, headers: dict[str, str] | None = None, timeout_seconds: float) -> Socket:
+        """As ``Http`` says."""
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                opened = await self._opened().ws_connect(
+                    url,
+                    headers=headers,
+                    proxy=self._proxy(url),
+                    autoping=False,
+                    max_msg_size=FRAME_BYTES,
+                    timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_SECONDS),
+                )
+        except aiohttp.WSServerHandshakeError as err:
+            fields = {name.lower(): value for name, value in (err.headers or {}).items()}
+            raise NotOpened(err.status, fields) from err
+        except TimeoutError as err:
+            raise Unreachable(f"no answer within {timeout_seconds:g} s") from err
+        except (aiohttp.ClientError, OSError, ValueError) as err:
+            raise Unreachable(_reason(err)) from err
+        return _AiohttpSocket(opened)
+
     async def close(self) -> None:
         """Close the connections. A later request opens a new session."""
         session, self._session = self._session, None
@@ -92,9 +174,9 @@ class AiohttpHttp:
             await session.close()
 
     async def _exchange(self, method: str, url: str, headers: dict[str, str] | None, body: bytes | None) -> Answer:
-        if self._session is None:
-            self._session = self._open()
-        async with self._session.request(method, url, headers=headers, data=body, allow_redirects=False) as response:
+        async with self._opened().request(
+            method, url, headers=headers, data=body, allow_redirects=False, proxy=self._proxy(url)
+        ) as response:
             pieces: list[bytes] = []
             size = 0
             async for piece in response.content.iter_any():
@@ -106,10 +188,36 @@ class AiohttpHttp:
             fields = {name.lower(): value for name, value in response.headers.items()}
             return Answer(response.status, b"".join(pieces), fields)
 
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = self._open()
+        return self._session
+
+    def _proxy(self, url: str) -> yarl.URL | None:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        if not self._proxies or is_loopback(host):
+            return None
+        proxies = getproxies_environment()
+        address = proxies.get(parts.scheme) or proxies.get("all")
+        if not address or proxy_bypass(parts.netloc.rpartition("@")[2]):
+            return None
+        # "proxy.example:3128" is what many write, and what curl takes.
+        proxy = yarl.URL(address if "://" in address else f"http://{address}")
+        if proxy.scheme not in ("http", "https") or not proxy.host:
+            raise Unreachable(f"the proxy of the environment for {parts.scheme} is no http or https address")
+        return proxy
+
     def _open(self) -> aiohttp.ClientSession:
         tls: ssl.SSLContext | bool = True
         if self._ca_file is not None:
-            tls = ssl.create_default_context(cafile=str(self._ca_file))
+            tls = ssl.create_default_context()
+            try:
+                tls.load_verify_locations(cafile=str(self._ca_file))
+            except ssl.SSLError as err:
+                raise Unreachable(f"{self._ca_file}: expected certificates in PEM ({err.reason or err})") from err
+            except OSError as err:
+                raise Unreachable(f"{self._ca_file}: {_system_reason(err)}") from err
         return aiohttp.ClientSession(
             headers=_HEADERS,
             auto_decompress=False,
@@ -121,9 +229,41 @@ class AiohttpHttp:
         )
 
 
+class _AiohttpSocket:
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self._socket = socket
+
+    async def receive(self, *, silence_seconds: float) -> str:
+        while True:
+            try:
+                message = await self._socket.receive(silence_seconds)
+                if message.type is aiohttp.WSMsgType.TEXT:
+                    return str(message.data)
+                if message.type is aiohttp.WSMsgType.PING:
+                    async with asyncio.timeout(silence_seconds):
+                        await self._socket.pong(message.data)
+            except TimeoutError as err:
+                raise Unreachable(f"nothing was heard for {silence_seconds:g} s") from err
+            except (aiohttp.ClientError, OSError, RuntimeError) as err:
+                raise Unreachable(_reason(err)) from err
+            if self._socket.closed:
+                raise Closed(self._socket.close_code or aiohttp.WSCloseCode.ABNORMAL_CLOSURE)
+
+    async def close(self) -> None:
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS + 1):
+                await self._socket.close()
+        except (TimeoutError, aiohttp.ClientError, OSError):
+            return
+
+
 def _reason(err: Exception) -> str:
     """A few words for people. Headers never get in: aiohttp's own texts name hosts and causes only."""
     match err:
+        case aiohttp.ClientHttpProxyError():
+            return f"the proxy answered {err.status}"
+        case aiohttp.ClientProxyConnectionError():
+            return f"the proxy {err.host}:{err.port}: {_system_reason(err.os_error)}"
         case aiohttp.ClientConnectorDNSError():
             return f"the name {err.host!r} does not resolve"
         case aiohttp.ClientConnectorCertificateError():

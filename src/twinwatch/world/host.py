@@ -176,6 +176,7 @@ class Host:
 
 
 def _translated(path: str, err: OSError) -> Missing | Refused:
-    if isinstance(err, FileNotFoundError | NotADirectoryError):
+    # A process that ended while its files were read is no such process.
+    if isinstance(err, FileNotFoundError | NotADirectoryError | ProcessLookupError):
         return Missing(path)
     return Refused(f"{path}: {err.strerror or err}")

@@ -4,7 +4,8 @@ alter table public.servers add column delivery jsonb;
 comment on column public.servers.delivery is 'What became of the agent''s ticks, as its newest heartbeat said, and at, ms UTC, when it did.';
 
 -- Apart from the body, which the overview reads of every server: schemas of options are long.
-alter table public.catalogues add column kinds jsonb not null default '[]';
+-- json, not jsonb, which puts keys in another order: forms show options in the order in which they are declared.
+alter table public.catalogues add column kinds json not null default '[]';
 comment on column public.catalogues.kinds is 'Types of monitor that the agent could run, with the JSON Schema of their options.';
 
 create table public.configurations (

@@ -50,6 +50,13 @@ def make_parser() -> argparse.ArgumentParser:
     agent_run = agent.add_parser("run", help="watch this machine and bring it to a hub")
     add_arguments(agent_run)
     agent_run.set_defaults(run=_agent_run)
+    check = agent.add_parser("check-config", help="judge the configuration: every problem, or what would run")
+    add_arguments(check)
+    check.set_defaults(run=_agent_check_config)
+    effective = agent.add_parser("config", help="what is in force, and where each part of it comes from")
+    add_arguments(effective)
+    effective.add_argument("--json", action="store_true", help="print JSON")
+    effective.set_defaults(run=_agent_config)
 
     hub = verbs.add_parser("hub", help="the hub alone, on a PostgreSQL of yours").add_subparsers(required=True)
     hub_run = hub.add_parser("run", help="serve the API and the dashboard")
@@ -168,6 +175,18 @@ def _agent_run(args: argparse.Namespace) -> int:
     from twinwatch.agent.main import command
 
     return command(args)
+
+
+def _agent_check_config(args: argparse.Namespace) -> int:
+    from twinwatch.agent.configuration.printing import check_config
+
+    return check_config(args)
+
+
+def _agent_config(args: argparse.Namespace) -> int:
+    from twinwatch.agent.configuration.printing import show_config
+
+    return show_config(args)
 
 
 def _wrong(err: Exception) -> int:

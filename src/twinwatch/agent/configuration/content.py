@@ -163,7 +163,7 @@ class _Reading:
             value = section.any(name)
             if value is None or isinstance(value, str):
                 return section.judged(lambda text: seconds_between(text, least, most), name)
-            hint = f": {value}s?" if isinstance(value, int) and not isinstance(value, bool) else ""
+            hint = f"; did you mean {value}s?" if isinstance(value, int) and not isinstance(value, bool) else ""
             section.wrong(name, f"expected a duration of {least} to {most}, such as 30s{hint}")
             return None
 

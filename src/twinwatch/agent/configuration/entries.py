@@ -101,7 +101,7 @@ def seconds_of(text: Any, place: str, key: str, problems: Problems, *, least: st
     if text is None or text == "":
         return None
     if not isinstance(text, str):
-        remedy = f": {text}s?" if isinstance(text, int) and not isinstance(text, bool) else ""
+        remedy = f"; did you mean {text}s?" if isinstance(text, int) and not isinstance(text, bool) else ""
         problems.add(place, f"{key}: expected a duration such as 30s or 5m{remedy}")
         return None
     try:

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from twinwatch.agent.configuration.document import scalar_of
-from twinwatch.agent.configuration.problems import Path, Problems, Where, instead
+from twinwatch.agent.configuration.problems import Path, Problems, Where, instead, spelled_path
 from twinwatch.agent.configuration.shapes import Shape
 from twinwatch.monitors import Monitor
 from twinwatch.monitors.options import options_of
@@ -148,7 +148,7 @@ def judged(
                 said = said.replace(repr(value), repr(template)).replace(value, template)
             if shape.is_secret(origin) and isinstance(value, str) and value:
                 said = said.replace(value, "***")
-            problems.add(where(origin), f"{origin[-1]}: {said}" if origin else said)
+            problems.add(where(origin), f"{_named(origin)}: {said}" if origin else said)
         if not working.take_out(path):
             break
         taken_out.add(origin)
@@ -168,6 +168,12 @@ def _understood(text: str) -> tuple[str, Path]:
             break
         path.append(int(number) if number else name)
     return found[1], tuple(path)
+
+
+def _named(path: Path) -> str:
+    """The last key and what follows it: ``metrics[1]``."""
+    last = max((number for number, step in enumerate(path) if isinstance(step, str)), default=0)
+    return spelled_path(path[last:])
 
 
 def _for_people(message: str, choices: list[str]) -> str:

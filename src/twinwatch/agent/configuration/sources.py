@@ -107,6 +107,11 @@ class Sources:
         self._used: Path | None = None
         self._files: tuple[Path, ...] = ()
 
+    @property
+    def file(self) -> Path | None:
+        """The file that was read last, if there is one."""
+        return self._used
+
     def read(self, kinds: Kinds | None = None) -> Wanted:
         """All of it anew.
 

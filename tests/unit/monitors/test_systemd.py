@@ -25,7 +25,7 @@ from twinwatch.world.bus import BusUnavailable
 ROOT = "/org/freedesktop/systemd1"
 NOW = 1_700_000_000_000
 SERVICE: dict[str, Any] = {"Type": "simple", "Result": "success", "Restart": "no", "NRestarts": 0, "MainPID": 10}
-ACTIVE: dict[str, Any] = {"LoadState": "loaded", "ActiveState": "active", "SubState": "running", "ConditionResult": True}
+ACTIVE: dict[str, Any] = {"LoadState": "loaded", "ActiveState": "active", "SubState": "running"}
 
 
 class Paper:

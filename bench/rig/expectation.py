@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 
-from twinwatch.agent.scheduler import SELF
+from twinwatch.agent.own import DURATION, UP
 from twinwatch.monitors import Absent, Moment, Reading, Unreadable
 from twinwatch.monitors.system import System
 from twinwatch.monitors.system.options import SystemOptions
@@ -47,7 +47,7 @@ class Expectation:
         found: set[Key] = set()
         moment = Moment(self._clock.now(), self._clock.monotonic())
         for monitor in self._monitors:
-            found |= {key_of(metric.name, {"twinwatch.monitor.name": monitor.name}) for metric in SELF.metrics}
+            found |= {key_of(metric.name, {"twinwatch.monitor.name": monitor.name}) for metric in (UP, DURATION)}
             with suppress(Absent, Unreadable):
                 findings = await monitor.read(self._world, moment)
                 found |= {key_of(one.metric, one.labels) for one in findings if isinstance(one, Reading)}

@@ -1,84 +1,157 @@
 """The agent as a whole: monitors into the buffer, the buffer to the hub, until it is told to stop.
 
-Invariants: ticks are collected and kept from the first moment, whether the hub is there, knows this server, or not;
-whatever way the agent ends, a later one on the same state directory continues where it was.
+Invariants: ticks are collected and kept from the first moment, whether a hub is configured, is there, knows this
+server, or not; whatever way the agent ends, a later one on the same state directory continues where it was.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
+from typing import Protocol
 
 import msgspec
 
 from twinwatch import __version__
-from twinwatch.agent.buffer import Buffer, BufferUnusable, Tick
+from twinwatch.agent.buffer import MOST_BYTES, Buffer, Page, Place, Tick
+from twinwatch.agent.catalogue import catalogue_of, own_interval
 from twinwatch.agent.configuration import Misconfigured, Settings
 from twinwatch.agent.identity import Identity, Registration, keep_identity, load_identity
-from twinwatch.agent.scheduler import Scheduler, facts_of
+from twinwatch.agent.local import custom as custom_metrics
+from twinwatch.agent.local.custom import Custom
+from twinwatch.agent.local.settings import LocalSettings
+from twinwatch.agent.own import Appetite
+from twinwatch.agent.plan import Plan
+from twinwatch.agent.scheduler import Scheduler
+from twinwatch.agent.standing import Standing
+from twinwatch.agent.status import BufferStatus, LinkStatus, Status
 from twinwatch.agent.uplink import Uplink
 from twinwatch.agent.uplink.enrolment import enrol
 from twinwatch.agent.uplink.line import Line
 from twinwatch.agent.uplink.link import Link
 from twinwatch.agent.worker import Worker
-from twinwatch.monitors import Monitor
 from twinwatch.monitors.system.facts import host_facts
+from twinwatch.protocol.checks import ConfigurationStanding, Report
+from twinwatch.protocol.configuration import Configuration
 from twinwatch.protocol.hello import Register
-from twinwatch.protocol.metrics import Catalogue
+from twinwatch.protocol.metrics import Catalogue, MonitorFacts, MonitorKind
 from twinwatch.world.doors import World
+from twinwatch.world.supervisor import Supervisor
 
 BUFFER_FILE = "buffer.sqlite3"
 FLUSH_SECONDS = 3.0
 TRIM_SECONDS = 600.0
+SETTLE_SECONDS = 1.0
+"""Changes of the catalogue and of the checks are gathered for so long before they are passed on."""
+STATUS_SECONDS = 30.0
 
 _log = logging.getLogger(__name__)
 
 
-class Agent:
-    """One agent. ``monitors`` are its own instances; ``started`` is called once all of it runs.
+class Configuring(Protocol):
+    """What the agent is to do, and who says so when that changes."""
 
-    ``inline`` keeps SQLite on the event loop: for virtual time.
+    @property
+    def settings(self) -> Settings:
+        """What does not change while the agent runs."""
+        ...
+
+    @property
+    def plan(self) -> Plan:
+        """What shall run now."""
+        ...
+
+    @property
+    def standing(self) -> ConfigurationStanding:
+        """What became of the configuration."""
+        ...
+
+    @property
+    def version(self) -> int:
+        """The hub's version in force; 0: none."""
+        ...
+
+    def on_change(self, callback: Callable[[], None]) -> None:
+        """Call back, on the event loop, when ``plan`` or ``standing`` is another."""
+        ...
+
+    async def reload(self) -> None:
+        """Read the file again."""
+        ...
+
+    async def watch(self) -> None:
+        """Notice a changed file, until cancelled."""
+        ...
+
+    async def take(self, configuration: Configuration) -> None:
+        """Take the hub's bundle."""
+        ...
+
+
+class Agent:
+    """One agent. ``started`` is called once all of it runs; ``kinds`` is what could run, for the catalogue.
+
+    ``inline`` keeps SQLite on the event loop, for virtual time; ``local`` false leaves out the local server.
     """
 
     def __init__(
         self,
-        settings: Settings,
+        configurator: Configuring,
         world: World,
-        monitors: Sequence[Monitor],
         *,
+        kinds: tuple[MonitorKind, ...] = (),
+        supervisor: Supervisor | None = None,
         started: Callable[[], None] = lambda: None,
         inline: bool = False,
+        local: bool = True,
     ) -> None:
-        self._inline = inline
-        self._settings = settings
+        self._configurator = configurator
         self._world = world
-        self._monitors = monitors
+        self._kinds = kinds
+        self._supervisor = supervisor or Supervisor({})
         self._started = started
+        self._inline = inline
+        self._local = local
+        self._reload = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until ``stop`` is set; then bring the last ticks to the hub and close. Cancelled, close at once.
 
         Raises: Misconfigured if a key is needed and there is none; IdentityUnusable; BufferUnusable; EnrolmentRefused.
         """
-        identity = load_identity(self._settings.state_dir)
-        if identity.registration is None and self._settings.enrolment_key is None:
+        settings = self._configurator.settings
+        identity = load_identity(settings.state_dir)
+        if settings.hub and identity.registration is None and settings.enrolment_key is None:
             raise Misconfigured(
                 "no enrolment key, and this server is not registered yet: make a key in the dashboard under "
                 "Add a server, and give it in TWINWATCH_ENROLMENT_KEY or with --enrolment-key-file"
             )
         worker = Worker(inline=self._inline)
         try:
-            buffer = await worker.do(Buffer, self._settings.state_dir / BUFFER_FILE, self._world.clock.now())
+            buffer = await worker.do(Buffer, settings.state_dir / BUFFER_FILE, self._world.clock.now())
             try:
                 life = _Life(
-                    self._settings, self._world, self._monitors, identity=identity, buffer=buffer, worker=worker
+                    self._configurator,
+                    self._world,
+                    identity=identity,
+                    buffer=buffer,
+                    worker=worker,
+                    kinds=self._kinds,
+                    supervisor=self._supervisor,
+                    standing=Standing(self._world.clock, await worker.do(buffer.checks)),
                 )
-                await life.live(stop, self._started)
+                await life.live(stop, self._started, self._reload, local=self._local)
             finally:
                 await worker.do(buffer.close)
         finally:
             worker.close()
+
+    def reload(self) -> None:
+        """Read the configuration again, soon."""
+        self._reload.set()
 
 
 class _Life:
@@ -86,64 +159,217 @@ class _Life:
 
     def __init__(
         self,
-        settings: Settings,
+        configurator: Configuring,
         world: World,
-        monitors: Sequence[Monitor],
         *,
         identity: Identity,
         buffer: Buffer,
         worker: Worker,
+        kinds: tuple[MonitorKind, ...],
+        supervisor: Supervisor,
+        standing: Standing,
     ) -> None:
+        settings = configurator.settings
+        self._configurator = configurator
         self._settings = settings
+        self._world = world
         self._clock = world.clock
+        self._began = world.clock.monotonic()
         self._identity = identity
         self._buffer = buffer
         self._worker = worker
+        self._supervisor = supervisor
+        self._standing = standing
+        self._kinds = kinds
+        self._host = host_facts(world.host)
         self._link = Link(world.clock)
         self._line = Line(world.http, settings.hub)
         self._uplink: Uplink | None = None
-        self._scheduler = Scheduler(
-            monitors,
-            world=world,
+        self._checks_changed = asyncio.Event()
+        self._scheduler = Scheduler(world, self._keep, identity.install_id, standing)
+        self._custom = Custom(
+            world.clock,
+            self._keep,
+            taken=self._owner_of,
+            changed=self._scheduler.facts_changed.set,
+        )
+        self._appetite = Appetite(
+            clock=world.clock,
+            host=world.host,
             keep=self._keep,
-            seed=identity.install_id,
-            interval_seconds=settings.monitor_seconds,
+            delivery=partial(worker.do, buffer.delivery),
+            lag=self._scheduler.lag_seconds,
+            interval_seconds=lambda: own_interval(self._scheduler.plan),
         )
-        self._catalogue = Catalogue(
-            agent_version=__version__,
-            monitors=facts_of(monitors, settings.monitor_seconds),
-            host=host_facts(world.host),
-        )
-        self._trouble = False
+        self._scheduler.apply(configurator.plan)
+        self._declared: dict[str, str] = {}
+        self._catalogue = self._declare()
+        standing.on_change(self._checks_have_changed)
+        configurator.on_change(self._configuration_has_changed)
 
-    async def live(self, stop: asyncio.Event, started: Callable[[], None]) -> None:
-        running = asyncio.create_task(self._run(started), name="agent")
+    async def live(
+        self, stop: asyncio.Event, started: Callable[[], None], reload: asyncio.Event, *, local: bool
+    ) -> None:
+        """Run until ``stop`` is set, then bring what waits to the hub."""
+        running = asyncio.create_task(self._run(started, reload, local=local), name="agent")
         stopping = asyncio.create_task(stop.wait(), name="stop")
         try:
             await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            self._supervisor.stopping()
             running.cancel()
             stopping.cancel()
             await asyncio.wait({running, stopping})
         if not running.cancelled():
             running.result()
+        await self._custom.flush()
+        await self._worker.do(self._buffer.keep_checks, list(self._standing.checks))
         if self._uplink is not None:
             await self._uplink.flush(FLUSH_SECONDS)
-        figures = await self._worker.do(self._buffer.figures)
-        _log.info("stopped; %d ticks wait for the hub", figures.waiting + figures.in_flight)
+        delivery = await self._worker.do(self._buffer.delivery)
+        _log.info("stopped; %d ticks wait for the hub", delivery.pending)
 
-    async def _run(self, started: Callable[[], None]) -> None:
+    async def _run(self, started: Callable[[], None], reload: asyncio.Event, *, local: bool) -> None:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._scheduler.run(), name="scheduler")
+                group.create_task(self._appetite.run(), name="appetite")
+                group.create_task(self._custom.run(), name="custom")
                 group.create_task(self._trim(), name="trim")
-                group.create_task(self._bring(), name="uplink")
+                group.create_task(self._declare_anew(), name="catalogue")
+                group.create_task(self._remember_checks(), name="checks")
+                group.create_task(self._configurator.watch(), name="configuration")
+                group.create_task(self._reload_on(reload), name="reload")
+                if local:
+                    group.create_task(self._serve(), name="local")
+                if self._settings.hub:
+                    group.create_task(self._bring(), name="uplink")
+                else:
+                    _log.info("no hub is configured: this agent keeps and shows what it sees to itself")
                 started()
+                self._supervisor.ready(self._in_a_line())
+                group.create_task(self._pulse(), name="pulse")
         except BaseExceptionGroup as several:
             raise _first_of(several) from several
 
+    async def status(self) -> Status:
+        """How the agent stands now."""
+        settings, registration = self._settings, self._identity.registration
+        return Status(
+            version=__version__,
+            server_name=settings.server_name,
+            time=self._clock.now(),
+            uptime_seconds=self._clock.monotonic() - self._began,
+            pid=os.getpid(),
+            server_uuid=registration.server_uuid if registration else "",
+            link=link_status(self._link, settings.hub),
+            delivery=await self._worker.do(self._buffer.delivery),
+            buffer=BufferStatus(
+                path=str(self._buffer.path),
+                size_bytes=await self._worker.do(self._buffer.size_bytes),
+                most_bytes=MOST_BYTES,
+                trouble=self._buffer.trouble,
+            ),
+            monitors=self._standing.monitors,
+            checks=self._standing.checks,
+            configuration=self._configurator.standing,
+        )
+
+    def report(self) -> Report:
+        """What the hub is told of monitors, checks and configuration."""
+        return self._standing.report(self._configurator.standing)
+
+    def _owner_of(self, metric: str) -> str | None:
+        return self._declared.get(metric)
+
     async def _keep(self, ticks: Sequence[Tick]) -> None:
         await self._worker.do(self._buffer.keep, ticks)
+
+    def _checks_have_changed(self) -> None:
+        self._checks_changed.set()
+
+    def _configuration_has_changed(self) -> None:
+        self._scheduler.apply(self._configurator.plan)
+
+    async def _remember_checks(self) -> None:
+        while True:
+            await self._checks_changed.wait()
+            self._checks_changed.clear()
+            await self._worker.do(self._buffer.keep_checks, list(self._standing.checks))
+            await asyncio.sleep(SETTLE_SECONDS)
+
+    async def _declare_anew(self) -> None:
+        while True:
+            await self._scheduler.facts_changed.wait()
+            self._scheduler.facts_changed.clear()
+            fresh = self._declare()
+            if fresh != self._catalogue:
+                self._catalogue = fresh
+                if self._uplink is not None:
+                    self._uplink.catalogue_changed(fresh)
+            await asyncio.sleep(SETTLE_SECONDS)
+
+    def _declare(self) -> Catalogue:
+        metrics, charts = self._custom.declaration
+        pushed = MonitorFacts(
+            custom_metrics.MONITOR, custom_metrics.TITLE, custom_metrics.INTERVAL_SECONDS, metrics, charts
+        )
+        catalogue = catalogue_of(
+            self._scheduler.plan,
+            self._scheduler.learned(),
+            host=self._host,
+            kinds=self._kinds,
+            more=[pushed] if metrics else [],
+        )
+        self._declared = {
+            metric.name: facts.name
+            for facts in catalogue.monitors
+            if facts.name != custom_metrics.MONITOR
+            for metric in facts.metrics
+        }
+        return catalogue
+
+    async def _reload_on(self, reload: asyncio.Event) -> None:
+        while True:
+            await reload.wait()
+            reload.clear()
+            self._supervisor.reloading()
+            await self._configurator.reload()
+            self._supervisor.ready(self._in_a_line())
+
+    async def _pulse(self) -> None:
+        """Tell the supervisor that the event loop and the buffer's thread are alive: both, or nothing."""
+        if not self._supervisor.there:
+            return
+        watchdog = self._supervisor.watchdog_seconds
+        while True:
+            await self._worker.do(_nothing)
+            self._supervisor.alive(self._in_a_line())
+            await asyncio.sleep(min(STATUS_SECONDS, watchdog / 2) if watchdog else STATUS_SECONDS)
+
+    def _in_a_line(self) -> str:
+        monitors, checks = self._standing.monitors, self._standing.checks
+        failing = sum(monitor.state == "failing" for monitor in monitors)
+        down = sum(check.state in ("down", "degraded") for check in checks)
+        hub = link_status(self._link, self._settings.hub).state
+        return f"{len(monitors)} monitors, {failing} failing; {len(checks)} checks, {down} not up; hub: {hub}"
+
+    async def _serve(self) -> None:
+        # aiohttp.web comes with it: some megabytes that an agent without a local server does not need.
+        from twinwatch.agent.local.server import LocalServer  # noqa: PLC0415
+
+        await LocalServer(
+            LocalSettings(),
+            state_dir=self._settings.state_dir,
+            status=self.status,
+            catalogue=lambda: self._catalogue,
+            read=self._page,
+            custom=self._custom,
+            clock=self._clock,
+        ).run()
+
+    async def _page(self, since: int, until: int, *, metrics: Collection[str], after: Place, ticks: int) -> Page:
+        return await self._worker.do(self._buffer.page, since, until, metrics=metrics, after=after, ticks=ticks)
 
     async def _bring(self) -> None:
         registration = await self._registration()
@@ -169,7 +395,8 @@ class _Life:
             raise AssertionError("run() has seen to a key")
         hello = Register(self._identity.install_id, settings.server_name, __version__)
         fresh = await enrol(self._line, settings.enrolment_key, hello, hub=settings.hub, link=self._link)
-        keep_identity(settings.state_dir, Identity(self._identity.install_id, fresh))
+        self._identity = Identity(self._identity.install_id, fresh)
+        keep_identity(settings.state_dir, self._identity)
         return fresh
 
     async def _trim(self) -> None:
@@ -178,17 +405,22 @@ class _Life:
             passed = round((self._clock.monotonic() - monotonic) * 1000)
             # A clock that was set far ahead must not age everything: the earlier of two clocks counts.
             now = min(self._clock.now(), self._link.hub_now() or began + passed)
-            try:
-                trimmed = await self._worker.do(self._buffer.trim, now)
-            except BufferUnusable as err:
-                if not self._trouble:
-                    _log.error("old ticks cannot be deleted: %s", err)
-                self._trouble = True
-            else:
-                self._trouble = False
-                if trimmed.dropped:
-                    _log.warning("%d ticks became 24 hours old before the hub took them: dropped", trimmed.dropped)
+            trimmed = await self._worker.do(self._buffer.trim, now)
+            if trimmed.dropped:
+                _log.warning("%d ticks became 24 hours old before the hub took them: dropped", trimmed.dropped)
             await asyncio.sleep(TRIM_SECONDS)
+
+
+def link_status(link: Link, hub: str) -> LinkStatus:
+    """The line to the hub as the status says it."""
+    if not hub:
+        return LinkStatus()
+    ahead = link.hub_time.ahead_seconds if link.hub_time else None
+    return LinkStatus("up" if link.up else "away" if link.hub_time else "new", hub, clock_ahead_seconds=ahead)
+
+
+def _nothing() -> None:
+    """What a thread that is alive can do at once."""
 
 
 def _first_of(several: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -13,7 +13,6 @@ import gc
 import logging
 import os
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
@@ -21,17 +20,21 @@ from pathlib import Path
 
 from twinwatch import __version__
 from twinwatch.agent.buffer import BufferUnusable
+from twinwatch.agent.catalogue import kinds_of
 from twinwatch.agent.configuration import Misconfigured, Settings, add_arguments, settings_from
 from twinwatch.agent.daemon import Agent
+from twinwatch.agent.fixed import FixedConfiguration
 from twinwatch.agent.identity import IdentityUnusable
+from twinwatch.agent.logs import open_log
+from twinwatch.agent.plan import Plan, Planned
 from twinwatch.agent.uplink.enrolment import EnrolmentRefused
-from twinwatch.monitors import Monitor
-from twinwatch.monitors.discover import discover
+from twinwatch.monitors.discover import Found, discover
 from twinwatch.monitors.options import options_of
 from twinwatch.world.clock import SystemClock
 from twinwatch.world.doors import World
 from twinwatch.world.host import Host
 from twinwatch.world.http import AiohttpHttp
+from twinwatch.world.supervisor import Supervisor
 
 _log = logging.getLogger("twinwatch.agent")
 
@@ -59,8 +62,18 @@ async def run(settings: Settings) -> int:
     try:
         with state_dir_of_our_own(settings.state_dir):
             world = World(clock=SystemClock(), http=http, host=Host())
-            _log.info("twinwatch agent %s: %s, state in %s", __version__, settings.hub, settings.state_dir)
-            await Agent(settings, world, found_monitors(), started=gc.freeze).run(stop)
+            where = settings.hub or "no hub"
+            _log.info("twinwatch agent %s: %s, state in %s", __version__, where, settings.state_dir)
+            found = found_monitors()
+            agent = Agent(
+                FixedConfiguration(settings, default_plan(found, settings.monitor_seconds)),
+                world,
+                kinds=kinds_of(found.monitors.values()),
+                supervisor=Supervisor(),
+                started=gc.freeze,
+            )
+            loop.add_signal_handler(signal.SIGHUP, agent.reload)
+            await agent.run(stop)
     except Misconfigured as err:
         return _end(Exit.MISCONFIGURED, err)
     except (StateUnusable, IdentityUnusable, BufferUnusable) as err:
@@ -69,7 +82,7 @@ async def run(settings: Settings) -> int:
         return _end(Exit.ENROLMENT_REFUSED, err)
     finally:
         await http.close()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.remove_signal_handler(number)
     return Exit.STOPPED
 
@@ -92,13 +105,20 @@ def main(arguments: list[str] | None = None) -> int:
     return command(parser.parse_args(arguments))
 
 
-def found_monitors() -> list[Monitor]:
-    """An instance of every monitor of this installation; flaws of plug-ins are logged."""
+def found_monitors() -> Found:
+    """The monitors of this installation; flaws of plug-ins are logged."""
     found = discover()
     for flaw in found.flaws:
         _log.warning("monitor %s is left out: %s", flaw.source, flaw.reason)
+    return found
+
+
+def default_plan(found: Found, interval_seconds: float | None = None) -> Plan:
+    """What runs where nobody says anything: ``system``."""
     kind = found.monitors["system"]
-    return [kind(options_of(kind, {}))]
+    interval = interval_seconds or kind.interval_seconds
+    deadline = min(kind.deadline_seconds, interval)
+    return Plan((Planned("system", "", kind, options_of(kind, {}), interval, deadline, "default"),))
 
 
 @contextmanager
@@ -126,24 +146,6 @@ def state_dir_of_our_own(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(lock)
-
-
-def open_log() -> None:
-    """Log to standard error: with the time, or with journald's priorities where journald dates the lines itself."""
-    handler = logging.StreamHandler(sys.stderr)
-    if os.environ.get("JOURNAL_STREAM"):
-        handler.setFormatter(_JournalFormatter("%(message)s"))
-    else:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%Y-%m-%d %H:%M:%S"))
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-
-
-class _JournalFormatter(logging.Formatter):
-    """Source: sd-daemon(3), the ``<priority>`` prefix of a line."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        priority = 3 if record.levelno >= logging.ERROR else 4 if record.levelno >= logging.WARNING else 6
-        return "\n".join(f"<{priority}>{line}" for line in super().format(record).splitlines())
 
 
 def _end(code: Exit, err: Exception) -> int:

@@ -8,7 +8,7 @@ left out here, so that it cannot spoil the rest of its run.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import isfinite
 
 from twinwatch.monitors import Reading
@@ -21,10 +21,11 @@ _log = logging.getLogger(__name__)
 
 
 class Shaper:
-    """The memory of one monitor's last run."""
+    """The memory of one monitor's last run. ``labels`` are put on every series, over the monitor's own."""
 
-    def __init__(self, monitor: str) -> None:
+    def __init__(self, monitor: str, labels: Mapping[str, str] | None = None) -> None:
         self._monitor = monitor
+        self._labels = dict(labels or {})
         self._known: Sequence[Reading] = ()
         self._parts: list[tuple[Shape, list[int]]] = []
         self._said: set[str] = set()
@@ -40,10 +41,11 @@ class Shaper:
         places: dict[tuple[str, tuple[tuple[str, str], ...]], int] = {}
         left_out: set[str] = set()
         for index, reading in enumerate(readings):
-            key = (reading.metric, tuple(sorted(reading.labels.items())))
+            labels = reading.labels | self._labels if self._labels else reading.labels
+            key = (reading.metric, tuple(sorted(labels.items())))
             if key in places:
                 left_out.add(f"{reading.metric}: yielded twice with the same labels")
-            elif reason := _unlawful(reading):
+            elif reason := _unlawful(reading.metric, labels):
                 left_out.add(f"{reading.metric[:80]}: {reason}")
             else:
                 places[key] = index
@@ -78,19 +80,19 @@ def _same_series(readings: Sequence[Reading], known: Sequence[Reading]) -> bool:
     return True
 
 
-def _unlawful(reading: Reading) -> str:
-    if not 0 < len(reading.metric) <= limits.METRIC_NAME_CHARACTERS:
-        return f"its name has {len(reading.metric)} characters, at most {limits.METRIC_NAME_CHARACTERS}"
-    if len(reading.labels) > limits.LABELS_PER_SERIES:
-        return f"it has {len(reading.labels)} labels, at most {limits.LABELS_PER_SERIES}"
-    for name, value in reading.labels.items():
+def _unlawful(metric: str, labels: Mapping[str, str]) -> str:
+    if not 0 < len(metric) <= limits.METRIC_NAME_CHARACTERS:
+        return f"its name has {len(metric)} characters, at most {limits.METRIC_NAME_CHARACTERS}"
+    if len(labels) > limits.LABELS_PER_SERIES:
+        return f"it has {len(labels)} labels, at most {limits.LABELS_PER_SERIES}"
+    for name, value in labels.items():
         if not 0 < len(name) <= limits.LABEL_NAME_CHARACTERS:
             return f"the name of a label has {len(name)} characters, at most {limits.LABEL_NAME_CHARACTERS}"
         if len(value) > limits.LABEL_VALUE_CHARACTERS:
             return f"label {name!r} has {len(value)} characters, at most {limits.LABEL_VALUE_CHARACTERS}"
         if not (_is_text(name) and _is_text(value)):
             return f"label {name!r} holds control characters or broken Unicode"
-    return "" if _is_text(reading.metric) else "its name holds control characters or broken Unicode"
+    return "" if _is_text(metric) else "its name holds control characters or broken Unicode"
 
 
 def _is_text(text: str) -> bool:

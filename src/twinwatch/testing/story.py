@@ -23,9 +23,11 @@ from typing import Any, ClassVar
 
 from twinwatch.agent.configuration import Settings
 from twinwatch.agent.daemon import Agent
+from twinwatch.agent.fixed import FixedConfiguration
 from twinwatch.monitors import Moment, Monitor, Options, Reading
 from twinwatch.protocol.metrics import Chart, Headline, Metric
 from twinwatch.testing.fakes import AsgiApp, AsgiHttp, VirtualClock
+from twinwatch.testing.planning import plan_of
 from twinwatch.world.doors import World
 from twinwatch.world.host import Host
 from twinwatch.world.secret import Secret
@@ -91,7 +93,8 @@ class StagedAgent:
         """Start it; a new process on the same state directory, if it has run before."""
         self._stop = asyncio.Event()
         started = asyncio.Event()
-        agent = Agent(self.settings, self._world, self._monitors, started=started.set, inline=True)
+        configuration = FixedConfiguration(self.settings, plan_of(*self._monitors))
+        agent = Agent(configuration, self._world, started=started.set, inline=True, local=False)
         self._task = asyncio.create_task(agent.run(self._stop))
         starting = asyncio.create_task(started.wait())
         await asyncio.wait({self._task, starting}, return_when=asyncio.FIRST_COMPLETED)

@@ -1,81 +1,21 @@
+"""Monitors on their grids: each its own run, deadline and failure."""
+
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
-from typing import ClassVar
+from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
-from twinwatch.agent.buffer import BufferUnusable, Tick
-from twinwatch.agent.scheduler import DURATION, UP, Scheduler, facts_of
-from twinwatch.monitors import Absent, Moment, Options, Reading, Unreadable
-from twinwatch.protocol.metrics import Chart, Headline, Metric
+from twinwatch.agent.plan import Plan
+from twinwatch.agent.scheduler import Scheduler
+from twinwatch.monitors import Absent, Finding, Reading, Unreadable
 from twinwatch.testing.fakes import VirtualClock
-from twinwatch.testing.paper import paper_world
-from twinwatch.world.doors import World
+from twinwatch.testing.planning import plan_of
 
-Act = Callable[[int], Awaitable[list[Reading]]]
-
-
-class Scripted:
-    """A monitor that does what the test says, and remembers when its runs began."""
-
-    name: ClassVar[str] = "scripted"
-    title: ClassVar[str] = "Scripted"
-    Options: ClassVar[type[Options]] = Options
-    interval_seconds: ClassVar[float] = 15.0
-    deadline_seconds: ClassVar[float] = 10.0
-    metrics: ClassVar[tuple[Metric, ...]] = ()
-    charts: ClassVar[tuple[Chart, ...]] = ()
-    headlines: ClassVar[tuple[Headline, ...]] = ()
-
-    def __init__(self, act: Act) -> None:
-        self.act = act
-        self.began: list[float] = []
-        self.running = 0
-
-    async def read(self, world: World, moment: Moment) -> list[Reading]:
-        self.began.append(moment.monotonic_seconds)
-        self.running += 1
-        assert self.running == 1, "two runs at once"
-        try:
-            return await self.act(len(self.began))
-        finally:
-            self.running -= 1
-
-
-async def fine(run: int) -> list[Reading]:
-    return [Reading("a", run)]
-
-
-async def hangs(run: int) -> list[Reading]:
-    await asyncio.sleep(10_000)
-    return []
-
-
-class Kept:
-    """Where ticks go."""
-
-    def __init__(self) -> None:
-        self.ticks: list[Tick] = []
-        self.full = False
-
-    async def __call__(self, ticks: Sequence[Tick]) -> None:
-        if self.full:
-            raise BufferUnusable("database or disk is full")
-        self.ticks += ticks
-
-    def ups(self) -> list[float | None]:
-        return [tick.values[self._place(tick, UP.name)] for tick in self.ticks if tick.shape.monitor == "twinwatch"]
-
-    def durations(self) -> list[float | None]:
-        return [
-            tick.values[self._place(tick, DURATION.name)] for tick in self.ticks if tick.shape.monitor == "twinwatch"
-        ]
-
-    def _place(self, tick: Tick, metric: str) -> int:
-        return [series.metric for series in tick.shape.series].index(metric)
+from .scripted import Kept, Scripted, Stage, fine, hangs
 
 
 @pytest.fixture
@@ -84,18 +24,14 @@ def kept() -> Kept:
 
 
 async def run_for(seconds: float, kept: Kept, *monitors: Scripted, clock: VirtualClock | None = None) -> Scheduler:
-    scheduler = Scheduler(
-        monitors, world=paper_world(clock=clock or VirtualClock()), keep=kept, seed="seed", interval_seconds=None
-    )
-    task = asyncio.create_task(scheduler.run())
+    stage = Stage(kept, plan_of(*monitors), clock)
     await asyncio.sleep(seconds)
-    task.cancel()
-    await asyncio.wait({task})
-    return scheduler
+    await stage.end()
+    return stage.scheduler
 
 
 async def test_the_first_two_runs_come_quickly_and_the_rest_on_a_grid(kept: Kept) -> None:
-    async def slow(run: int) -> list[Reading]:
+    async def slow(run: int) -> list[Finding]:
         await asyncio.sleep(run % 7)
         return []
 
@@ -114,8 +50,34 @@ async def test_a_hanging_monitor_is_cut_off_at_its_deadline_and_hurts_no_other(k
     await run_for(600, kept, stuck, healthy)
     assert len(healthy.began) >= 40
     assert len(stuck.began) >= 39
-    assert set(kept.ups()) == {0, 1}
+    assert set(kept.ups("scripted")) == {0}
+    assert set(kept.ups("scripted-2")) == {1}
     assert max(duration or 0 for duration in kept.durations()) == pytest.approx(10.0)
+
+
+async def test_ten_monitors_that_hang_for_ever_leave_the_eleventh_alone(kept: Kept) -> None:
+    answer = asyncio.Event()
+
+    async def stubborn(run: int) -> list[Finding]:
+        while not answer.is_set():
+            try:
+                await answer.wait()
+            except asyncio.CancelledError:
+                continue
+        return []
+
+    healthy = Scripted(fine)
+    hanging = [Scripted(stubborn) for _ in range(10)]
+    stage = Stage(kept, plan_of(healthy, *hanging))
+    await asyncio.sleep(3600)
+    assert [len(monitor.began) for monitor in hanging] == [1] * 10
+    assert len(healthy.began) >= 240
+    assert set(kept.ups("scripted")) == {1}
+    assert {monitor.state for monitor in stage.standing.monitors} == {"ok", "failing"}
+    answer.set()
+    await asyncio.sleep(16)
+    assert {monitor.state for monitor in stage.standing.monitors} == {"ok"}
+    await stage.end()
 
 
 async def test_a_run_that_does_not_end_when_cancelled_is_skipped_until_it_does(
@@ -124,7 +86,7 @@ async def test_a_run_that_does_not_end_when_cancelled_is_skipped_until_it_does(
     caplog.set_level(logging.INFO)
     answer = asyncio.Event()
 
-    async def stubborn(run: int) -> list[Reading]:
+    async def stubborn(run: int) -> list[Finding]:
         if run == 3:
             while not answer.is_set():
                 try:
@@ -134,15 +96,13 @@ async def test_a_run_that_does_not_end_when_cancelled_is_skipped_until_it_does(
         return [Reading("a", run)]
 
     monitor = Scripted(stubborn)
-    scheduler = Scheduler([monitor], world=paper_world(clock=VirtualClock()), keep=kept, seed="s")
-    task = asyncio.create_task(scheduler.run())
+    stage = Stage(kept, plan_of(monitor))
     await asyncio.sleep(600)
     assert len(monitor.began) == 3
     answer.set()
     await asyncio.sleep(60)
     assert len(monitor.began) >= 6
-    task.cancel()
-    await asyncio.wait({task})
+    await stage.end()
     said = [record.getMessage() for record in caplog.records if record.levelno >= logging.INFO]
     assert said == [
         "monitor scripted: failing: cut off at its deadline of 10 s",
@@ -153,7 +113,7 @@ async def test_a_run_that_does_not_end_when_cancelled_is_skipped_until_it_does(
 @pytest.mark.parametrize(
     ("trouble", "said"),
     [
-        (Unreadable("permission denied"), "monitor scripted: failing: permission denied"),
+        (Unreadable("permission\ndenied"), "monitor scripted: failing: permission denied"),
         (KeyError("x"), "monitor scripted: failing: KeyError: 'x'"),
         (Absent("no /proc"), "monitor scripted: nothing to watch: no /proc"),
     ],
@@ -163,7 +123,7 @@ async def test_a_change_of_state_is_logged_once(
 ) -> None:
     caplog.set_level(logging.INFO)
 
-    async def troubled(run: int) -> list[Reading]:
+    async def troubled(run: int) -> list[Finding]:
         if 3 <= run <= 40:
             raise trouble
         return [Reading("a", run)]
@@ -173,8 +133,8 @@ async def test_a_change_of_state_is_logged_once(
 
 
 @pytest.mark.parametrize("nonsense", [None, 7, ["text"], [Reading("a", "high")], [Reading("a", 1, {"n": 3})]])  # type: ignore[arg-type, dict-item]
-async def test_readings_that_are_none_fail_this_monitor_only(kept: Kept, nonsense: list[Reading]) -> None:
-    async def talks_nonsense(run: int) -> list[Reading]:
+async def test_readings_that_are_none_fail_this_monitor_only(kept: Kept, nonsense: list[Finding]) -> None:
+    async def talks_nonsense(run: int) -> list[Finding]:
         return nonsense
 
     healthy = Scripted(fine)
@@ -184,7 +144,7 @@ async def test_readings_that_are_none_fail_this_monitor_only(kept: Kept, nonsens
 
 
 async def test_an_absent_monitor_is_neither_up_nor_down(kept: Kept) -> None:
-    async def absent(run: int) -> list[Reading]:
+    async def absent(run: int) -> list[Finding]:
         raise Absent("not here")
 
     await run_for(100, kept, Scripted(absent))
@@ -192,32 +152,86 @@ async def test_an_absent_monitor_is_neither_up_nor_down(kept: Kept) -> None:
     assert None not in kept.durations()
 
 
-async def test_a_jump_of_the_wall_clock_moves_no_run(kept: Kept) -> None:
+async def test_a_monitor_that_cannot_be_made_is_failing_and_is_tried_again(
+    kept: Kept, caplog: pytest.LogCaptureFixture
+) -> None:
+    made: list[float] = []
+
+    class Fragile(Scripted):
+        def __init__(self, options: object) -> None:
+            made.append(clock.monotonic())
+            if len(made) < 4:
+                raise ValueError("no such port")
+            super().__init__(fine)
+
+    clock = VirtualClock()
+    (one,) = plan_of(Scripted(fine)).monitors
+    fragile = replace(one, kind=Fragile, name="fragile")
+    healthy = Scripted(fine)
+    (other,) = plan_of(healthy).monitors
+    stage = Stage(kept, Plan((fragile, other)), clock)
+    await asyncio.sleep(10)
+    (standing, _) = stage.standing.monitors
+    assert (standing.state, standing.reason) == ("failing", "ValueError: no such port")
+    await asyncio.sleep(60)
+    assert stage.standing.monitors[0].state == "ok"
+    assert len(healthy.began) >= 5
+    await stage.end()
+
+
+@pytest.mark.parametrize("wrong_by_ms", [86_400_000, -86_400_000])
+async def test_a_jump_of_the_wall_clock_moves_no_run(kept: Kept, wrong_by_ms: int) -> None:
     clock = VirtualClock()
 
-    async def jump(run: int) -> list[Reading]:
-        clock.wrong_by_ms += 86_400_000 * (-1) ** run
-        return []
+    async def jump(run: int) -> list[Finding]:
+        if run == 20:
+            clock.wrong_by_ms += wrong_by_ms
+        return [Reading("a", run)]
 
     monitor = Scripted(jump)
     await run_for(600, kept, monitor, clock=clock)
     gaps = {round(later - earlier, 3) for earlier, later in zip(monitor.began[2:], monitor.began[3:], strict=False)}
     assert gaps == {15.0}
+    times = kept.times("scripted")
+    assert times[20] - times[19] == pytest.approx(15_000 + wrong_by_ms, abs=2)
+    assert len(set(times)) == len(times)
 
 
-async def test_a_full_disk_is_said_once_and_the_monitor_goes_on(kept: Kept, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
+async def test_a_small_step_back_of_the_wall_clock_leaves_times_ascending(kept: Kept) -> None:
+    clock = VirtualClock()
+
+    async def slewed(run: int) -> list[Finding]:
+        clock.wrong_by_ms -= 4_500
+        return [Reading("a", run)]
+
+    monitor = Scripted(slewed)
+    stage = Stage(kept, plan_of(monitor, interval_seconds=5.0), clock)
+    await asyncio.sleep(300)
+    await stage.end()
+    times = kept.times("scripted")
+    assert len(times) > 55
+    assert all(later > earlier for earlier, later in pairwise(times))
+
+
+async def test_a_clock_that_leaps_or_stands_still_costs_slots_and_no_storm(kept: Kept) -> None:
+    class Suspended(VirtualClock):
+        asleep = 0.0
+
+        def monotonic(self) -> float:
+            return super().monotonic() + self.asleep
+
+    clock = Suspended()
     monitor = Scripted(fine)
-    kept.full = True
-    scheduler = Scheduler([monitor], world=paper_world(clock=VirtualClock()), keep=kept, seed="s")
-    task = asyncio.create_task(scheduler.run())
+    stage = Stage(kept, plan_of(monitor), clock)
     await asyncio.sleep(100)
-    kept.full = False
+    runs = len(monitor.began)
+    clock.asleep += 7 * 3600 + 7
     await asyncio.sleep(100)
-    task.cancel()
-    await asyncio.wait({task})
-    assert [record.levelname for record in caplog.records] == ["ERROR", "INFO"]
-    assert "disk is full" in caplog.text
+    assert 6 <= len(monitor.began) - runs <= 8
+    phases = {round((began - monitor.began[2]) % 15, 3) % 15 for began in monitor.began[2:]}
+    assert len(phases) <= 2
+    assert len(kept.times("scripted")) == len(set(kept.times("scripted")))
+    await stage.end()
 
 
 async def test_ten_monitors_do_not_run_in_the_same_moment(kept: Kept) -> None:
@@ -226,18 +240,24 @@ async def test_ten_monitors_do_not_run_in_the_same_moment(kept: Kept) -> None:
     assert len({round(monitor.began[5], 1) for monitor in monitors}) >= 8
 
 
-async def test_the_interval_can_be_set_for_all(kept: Kept) -> None:
+@pytest.mark.parametrize("interval_seconds", [0.2, 5.0, 3600.0])
+async def test_intervals_from_a_fraction_of_a_second_to_an_hour(kept: Kept, interval_seconds: float) -> None:
     monitor = Scripted(fine)
-    scheduler = Scheduler([monitor], world=paper_world(clock=VirtualClock()), keep=kept, seed="s", interval_seconds=1.0)
-    task = asyncio.create_task(scheduler.run())
-    await asyncio.sleep(60)
-    task.cancel()
-    await asyncio.wait({task})
-    assert len(monitor.began) >= 58
-    facts = facts_of([monitor], 1.0)
-    assert [(fact.name, fact.interval_seconds) for fact in facts] == [("scripted", 1.0), ("twinwatch", 1.0)]
+    stage = Stage(kept, plan_of(monitor, interval_seconds=interval_seconds))
+    await asyncio.sleep(interval_seconds * 20 + 5)
+    await stage.end()
+    assert len(monitor.began) == pytest.approx(22 + 5 / interval_seconds, abs=5)
 
 
 async def test_an_agent_without_monitors_is_warm_at_once(kept: Kept) -> None:
     scheduler = await run_for(0.1, kept)
     assert scheduler.warm.is_set()
+
+
+async def test_a_defect_of_the_scheduler_itself_is_not_hidden(kept: Kept) -> None:
+    async def keeps_nothing(ticks: object) -> None:
+        raise AssertionError("a defect")
+
+    stage = Stage(keeps_nothing, plan_of(Scripted(fine)))  # type: ignore[arg-type]
+    with pytest.raises(AssertionError, match="a defect"):
+        await asyncio.wait_for(stage.task, 60)

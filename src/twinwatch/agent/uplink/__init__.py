@@ -1,4 +1,5 @@
-"""What the agent brings to its hub, in three loops that never wait for one another: heartbeats, pushes, catalogues.
+"""What the agent brings to its hub and hears from it, in loops that never wait for one another: heartbeats, pushes,
+catalogues, reports, configurations, and the control connection.
 
 Invariants: a change of the line's state is logged once, a state never; no key is ever in a message; retries live
 here and nowhere else in the agent.
@@ -8,15 +9,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
 
 from twinwatch.agent.buffer import Buffer
-from twinwatch.agent.identity import Registration
+from twinwatch.agent.identity import FILE, Registration
 from twinwatch.agent.uplink.catalogues import Catalogues
+from twinwatch.agent.uplink.configurations import Configurations
+from twinwatch.agent.uplink.control import Control
 from twinwatch.agent.uplink.heartbeats import Heartbeats
 from twinwatch.agent.uplink.line import Line
 from twinwatch.agent.uplink.link import Link
-from twinwatch.agent.uplink.pushes import Pushes
+from twinwatch.agent.uplink.pushes import BYTES_PER_SECOND, Pushes
+from twinwatch.agent.uplink.reports import Reports
 from twinwatch.agent.worker import Worker
+from twinwatch.protocol.checks import Report
+from twinwatch.protocol.configuration import Configuration
 from twinwatch.protocol.metrics import Catalogue
 from twinwatch.world.clock import Clock
 
@@ -24,7 +33,11 @@ _log = logging.getLogger(__name__)
 
 
 class Uplink:
-    """The three loops of a registered agent."""
+    """The loops of a registered agent.
+
+    ``report`` makes the report, ``version`` is the hub's configuration in force and ``take`` gets a newer one: without
+    them nothing is reported or fetched. ``identity_file`` is what a message about a refused key names.
+    """
 
     def __init__(
         self,
@@ -38,13 +51,25 @@ class Uplink:
         clock: Clock,
         heartbeat_seconds: float,
         push_seconds: float,
+        bytes_per_second: float = BYTES_PER_SECOND,
+        report: Callable[[], Report] | None = None,
+        version: int = 0,
+        take: Callable[[Configuration], Awaitable[None]] | None = None,
+        identity_file: Path = Path(FILE),
     ) -> None:
         seed = registration.server_uuid
         key = registration.key
         self._heartbeats = Heartbeats(
-            line, registration, link=link, clock=clock, interval_seconds=heartbeat_seconds, seed=seed
+            line,
+            registration,
+            delivery=partial(worker.do, buffer.delivery),
+            link=link,
+            clock=clock,
+            interval_seconds=heartbeat_seconds,
+            seed=seed,
+            identity_file=identity_file,
         )
-        self._catalogues = Catalogues(line, key, catalogue, heartbeats=self._heartbeats, link=link)
+        self._catalogues = Catalogues(line, key, catalogue, link=link, seed=seed)
         self._pushes = Pushes(
             line,
             key,
@@ -54,6 +79,16 @@ class Uplink:
             clock=clock,
             interval_seconds=push_seconds,
             seed=seed,
+            bytes_per_second=bytes_per_second,
+        )
+        self._reports = Reports(line, key, report, link=link, clock=clock, seed=seed) if report else None
+        self._configurations = (
+            Configurations(line, key, version=version, take=take, link=link, seed=seed) if take else None
+        )
+        self._control = (
+            Control(line, key, self._configurations.named, link=link, clock=clock, seed=seed)
+            if self._configurations
+            else None
         )
 
     async def run(self, warm: asyncio.Event) -> None:
@@ -62,6 +97,22 @@ class Uplink:
             group.create_task(self._catalogues.run(), name="catalogues")
             group.create_task(self._heartbeats.run(), name="heartbeats")
             group.create_task(self._pushes.run(warm), name="pushes")
+            for name, loop in (
+                ("reports", self._reports),
+                ("configurations", self._configurations),
+                ("control", self._control),
+            ):
+                if loop is not None:
+                    group.create_task(loop.run(), name=name)
+
+    def report_changed(self) -> None:
+        """Bring the report soon, if it is another one now."""
+        if self._reports is not None:
+            self._reports.changed()
+
+    def catalogue_changed(self, catalogue: Catalogue) -> None:
+        """Bring this catalogue soon."""
+        self._catalogues.changed(catalogue)
 
     async def flush(self, timeout_seconds: float) -> None:
         """Bring what waits in one last round that is cut off at ``timeout_seconds``."""

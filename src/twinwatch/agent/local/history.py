@@ -42,9 +42,9 @@ class Line(msgspec.Struct, frozen=True):
 
 
 class Lines(msgspec.Struct, frozen=True):
-    """Buckets of ``step`` ms, the first beginning at ``since``; ``left_out`` counts series beyond the bound."""
+    """Buckets of ``step`` ms, the first beginning at ``first``; ``left_out`` counts series beyond the bound."""
 
-    since: int
+    first: int
     step: int
     points: int
     series: list[Line]

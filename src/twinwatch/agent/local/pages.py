@@ -34,7 +34,7 @@ def page(request: web.BaseRequest, name: str, status: int = 200) -> web.Response
         "Cache-Control": "no-cache",
         "ETag": tag,
         "Content-Security-Policy": POLICY,
-        "Referrer-Policy": "no-referrer",
+        "Referrer-Policy": "same-origin",
         "Cross-Origin-Resource-Policy": "same-origin",
         "Cross-Origin-Opener-Policy": "same-origin",
     }

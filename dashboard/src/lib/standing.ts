@@ -1,7 +1,7 @@
 /** How a server's checks and monitors stand, and its configuration: cached answers, kept fresh by the live stream. */
 import { type QueryClient, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect } from "react";
-import { type Checks, type Configuration, hub, taken } from "./api";
+import { type Checks, type Configuration, hub, Problem, taken } from "./api";
 import { learnHubTime } from "./clock";
 import { watchServer } from "./live";
 
@@ -65,8 +65,14 @@ export function useSaveConfiguration(id: string) {
           body: wanted,
         }),
       ),
-    // The answer carries the version; how the agent takes it comes with the next reading.
-    onSuccess: () => cache.invalidateQueries({ queryKey: ["configuration", id] }),
+    onSuccess: (saved) => {
+      cache.setQueryData(["configuration", id], saved);
+    },
+    onError: (problem) => {
+      // Somebody else was faster: what they saved is needed to decide.
+      if (problem instanceof Problem && problem.status === 409)
+        void cache.invalidateQueries({ queryKey: ["configuration", id] });
+    },
   });
 }
 

@@ -10,7 +10,7 @@ import { Refusal } from "@/ui/faces";
 import { Panel } from "@/ui/panel";
 import { Fields } from "./compound";
 import { type DraftOf, draftOfFields, optionsOf, UNKNOWN_KIND } from "./draft";
-import { freeName, nameOf, withEntry } from "./entries";
+import { faultsOf, freeName, nameOf, withEntry } from "./entries";
 import { type Field, fieldsOf, type Json } from "./schema";
 import { Changed } from "./standing";
 
@@ -47,8 +47,11 @@ export function Editor({
   const read = entryOf(type, general, fields, kind, drafts, entry?.enabled ?? true);
   const name = nameOf(read.entry);
   if (taken.includes(name)) read.faults.set("name", `There is another monitor called ${name}`);
-  const faults = tried ? read.faults : NO_FAULTS;
+  // The agent's word stands beside its field until there is a newer one of the form's own.
+  const faults = new Map([...faultsOf(problems), ...(tried ? read.faults : [])]);
   const conflict = save.error instanceof Problem && save.error.status === 409;
+  // What is on its way, or has just arrived, is one's own.
+  const overtaken = configuration.version > base && !save.isPending && !save.isSuccess;
 
   const submit = (event: FormEvent) => {
     event.preventDefault();
@@ -123,17 +126,21 @@ export function Editor({
           </section>
         </div>
         <div className="flex flex-col gap-3 border-t border-line px-4 py-3 sm:px-5">
-          {configuration.version > base && (
+          {overtaken && (
             <Changed
               configuration={configuration}
-              onKeep={() => setBase(configuration.version)}
+              onKeep={() => {
+                save.reset();
+                setBase(configuration.version);
+              }}
               onReload={onDone}
             />
           )}
-          {save.error && !(conflict && configuration.version > base) && <Refusal problem={save.error} />}
-          {faults.size > 0 && (
+          {save.error && !(conflict && overtaken) && <Refusal problem={save.error} />}
+          {tried && read.faults.size > 0 && (
             <p role="alert" className="text-sm font-medium text-down">
-              {faults.size === 1 ? "One field needs" : `${counted(faults.size, "field")} need`} another look.
+              {read.faults.size === 1 ? "One field needs" : `${counted(read.faults.size, "field")} need`}{" "}
+              another look.
             </p>
           )}
           <div className="flex items-center justify-end gap-2">
@@ -145,7 +152,7 @@ export function Editor({
               type="submit"
               kind="primary"
               busy={save.isPending}
-              disabled={configuration.version > base}
+              disabled={overtaken}
               data-testid="save"
             >
               {entry ? "Save" : "Add the monitor"}
@@ -156,8 +163,6 @@ export function Editor({
     </form>
   );
 }
-
-const NO_FAULTS: ReadonlyMap<string, string> & Map<string, string> = new Map();
 
 type Drafts = { general: DraftOf<"fields">; options: DraftOf<"fields"> };
 

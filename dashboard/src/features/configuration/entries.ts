@@ -29,9 +29,8 @@ function isPartOf(part: string, name: string): boolean {
 /** The monitors of a server: what was saved here first, then what the agent has besides. */
 export function rowsOf(configuration: Configuration, standings: readonly MonitorStanding[]): Row[] {
   const titles = new Map(configuration.kinds.map((kind) => [kind.type, kind.title]));
-  const problems = configuration.standing?.problems ?? [];
   const used = new Set<MonitorStanding>();
-  const saved = configuration.monitors.map((entry): Row => {
+  const saved = configuration.monitors.map((entry, index): Row => {
     const name = nameOf(entry);
     const own = standings.filter((each) => isPartOf(each.name, name) && each.type === entry.type);
     const overruled = own.some(({ origin }) => origin === "file");
@@ -44,7 +43,7 @@ export function rowsOf(configuration: Configuration, standings: readonly Monitor
       origin: "hub",
       entry,
       standings: taken,
-      problems: problems.filter((problem) => isAbout(problem, name)),
+      problems: problemsOf(configuration, index),
       overruled,
     };
   });
@@ -66,21 +65,48 @@ export function rowsOf(configuration: Configuration, standings: readonly Monitor
   return [...saved.sort(byName), ...others.sort(byName)];
 }
 
-/** Whether a problem that the agent tells is about the monitor of this name. */
-export function isAbout(problem: string, name: string): boolean {
-  const at = problem.indexOf(name);
-  if (at === -1) return false;
-  const before = problem.charAt(at - 1);
-  const after = problem.charAt(at + name.length);
-  return (at === 0 || /[^\w.-]/.test(before)) && (after === "" || /[^\w-]/.test(after));
+/** Where a problem lies, as the agent writes it: `hub: monitors[2].endpoints[0].url: expected …`. */
+export type Spot = { index: number /** Dotted, within the entry. */; place: string; message: string };
+
+export function spotOf(problem: string): Spot | null {
+  const found = /^hub: monitors\[(\d+)\]((?:\.[^\s:[\].]+|\[\d+\])*): (.+)$/s.exec(problem);
+  if (!found) return null;
+  const place = (found[2] ?? "").replace(/^\./, "").replaceAll(/\[(\d+)\]/g, ".$1");
+  return { index: Number(found[1]), place, message: found[3] ?? "" };
+}
+
+/** What is said of the entry at this place of the list; only while the agent speaks of this very version. */
+function problemsOf(configuration: Configuration, index: number): string[] {
+  if (!isCurrent(configuration)) return [];
+  return (configuration.standing?.problems ?? []).filter((problem) => spotOf(problem)?.index === index);
+}
+
+/** Whether the agent's words are about the newest version: places in an older one would mislead. */
+function isCurrent({ standing, version }: Configuration): boolean {
+  return standing !== null && (standing.refused || standing.version) === version;
 }
 
 /** Problems that belong to no monitor saved here. */
 export function otherProblems(configuration: Configuration): string[] {
-  const names = configuration.monitors.map(nameOf);
-  return (configuration.standing?.problems ?? []).filter(
-    (problem) => !names.some((name) => isAbout(problem, name)),
-  );
+  const problems = configuration.standing?.problems ?? [];
+  if (!isCurrent(configuration)) return problems.filter((problem) => spotOf(problem) === null);
+  return problems.filter((problem) => {
+    const spot = spotOf(problem);
+    return spot === null || spot.index >= configuration.monitors.length;
+  });
+}
+
+const GENERAL = new Set(["name", "interval", "timeout", "type", "enabled"]);
+
+/** What the agent says of single fields of an entry, by the place of the field in its form. */
+export function faultsOf(problems: readonly string[]): Map<string, string> {
+  const faults = new Map<string, string>();
+  for (const problem of problems) {
+    const spot = spotOf(problem);
+    if (spot === null || spot.place === "") continue;
+    faults.set(GENERAL.has(spot.place) ? spot.place : `options.${spot.place}`, spot.message);
+  }
+  return faults;
 }
 
 /** The monitors with this one instead of the one called `old`; at the end if that is not there. */

@@ -2,7 +2,7 @@
 
 import { ArrowLeft, CircleOff, Eye, FileWarning, KeyRound, Plus, ScanEye, Unplug } from "lucide-react";
 import Link from "next/link";
-import { useEffect } from "react";
+import { useEffect, useRef } from "react";
 import { type Configuration, Problem, type Server } from "@/lib/api";
 import { useNow } from "@/lib/clock";
 import { useMe, useServer } from "@/lib/data";
@@ -85,7 +85,11 @@ function Loaded({ server, configuration }: { server: Server; configuration: Conf
   // `new`, `new:http` or `of:db`: a monitor may have any name.
   const [what, ...rest] = edit.split(":");
   const asked = rest.join(":");
-  const edited = what === "of" ? rows.find((row) => row.entry !== null && row.name === asked) : undefined;
+  const found = what === "of" ? rows.find((row) => row.entry !== null && row.name === asked) : undefined;
+  // Removed by somebody else meanwhile: what is being typed stays.
+  const held = useRef<{ edit: string; row: Row } | null>(null);
+  if (found) held.current = { edit, row: found };
+  const edited = found ?? (held.current?.edit === edit ? held.current.row : undefined);
   const type = what === "new" ? asked : (edited?.type ?? "");
   const kind = configuration.kinds.find((each) => each.type === type);
 

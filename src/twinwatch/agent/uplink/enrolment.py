@@ -15,6 +15,8 @@ from twinwatch.world.secret import Secret
 
 LONGEST_PAUSE_SECONDS = 15.0
 
+_log = logging.getLogger("twinwatch.agent.uplink")
+
 
 class EnrolmentRefused(Exception):
     """The hub takes neither this key nor, with it, this server. Only a person can mend that; the message says how."""
@@ -43,6 +45,7 @@ async def enrol(line: Line, key: Secret, message: Register, *, hub: str, link: L
             link.become("away", logging.WARNING, "hub %s: registration answered %s; trying on", hub, err)
             pause = max(pause, err.retry_after_seconds or 0.0)
         else:
-            link.become("enrolled", logging.INFO, "registered with %s as server %s", hub, answer.server_uuid)
+            _log.info("registered with %s as server %s", hub, answer.server_uuid)
+            link.become("new", logging.DEBUG, "registered")
             return Registration(hub, answer.server_uuid, answer.server_key, answer.sequence_mark)
         await asyncio.sleep(pause)

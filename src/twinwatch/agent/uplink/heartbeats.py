@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 from twinwatch import __version__
 from twinwatch.agent.identity import Registration
 from twinwatch.agent.uplink.line import Line, Refused
 from twinwatch.agent.uplink.link import HubTime, Link
 from twinwatch.protocol import limits
-from twinwatch.protocol.heartbeat import Heartbeat
+from twinwatch.protocol.heartbeat import Delivery, Heartbeat
 from twinwatch.world import backoff
 from twinwatch.world.clock import Clock
 from twinwatch.world.http import Unreachable
 
 RECONNECT_SECONDS = 8.0
 """Longest pause while the hub is away."""
+ACCOUNTS_SECONDS = 2.0
 REFUSED_FIRST_SECONDS = 5.0
 REFUSED_SECONDS = 300.0
 """After a 401 or 403 the pauses grow from the one to the other: only a person can mend a refused key."""
@@ -28,13 +31,24 @@ _log = logging.getLogger("twinwatch.agent.uplink")
 
 
 class Heartbeats:
-    """The loop. ``catalogue_held`` is the fingerprint that the last answer named."""
+    """The loop. ``delivery`` reads the accounts that go along."""
 
     def __init__(
-        self, line: Line, registration: Registration, *, link: Link, clock: Clock, interval_seconds: float, seed: str
+        self,
+        line: Line,
+        registration: Registration,
+        *,
+        delivery: Callable[[], Awaitable[Delivery]],
+        link: Link,
+        clock: Clock,
+        interval_seconds: float,
+        seed: str,
+        identity_file: Path,
     ) -> None:
-        self.catalogue_held = ""
         self._line = line
+        self._delivery = delivery
+        self._accounts: Delivery | None = None
+        self._identity_file = identity_file
         self._hub = registration.hub
         self._server_uuid = registration.server_uuid
         self._key = registration.key
@@ -66,18 +80,25 @@ class Heartbeats:
             due = self._clock.monotonic()
 
     async def _beat(self, *, recovered: bool) -> None:
+        await self._read_accounts()
         sent, began = self._clock.now(), self._clock.monotonic()
-        answer = await self._line.heartbeat(self._key, Heartbeat(self._server_uuid, sent, __version__))
+        message = Heartbeat(self._server_uuid, sent, __version__, self._accounts)
+        answer = await self._line.heartbeat(self._key, message)
         half = (self._clock.monotonic() - began) / 2
         first = self._link.hub_time is None
         ahead = sent / 1000 + half - answer.received_at / 1000
         self._link.hub_time = HubTime(answer.received_at, began + half, ahead)
         self._link.become("up", logging.INFO, "connected to %s", self._hub)
         self._judge_skew(ahead)
-        self.catalogue_held = answer.catalogue
-        self._link.heard.set()
-        if first or recovered:
-            self._link.returned.set()
+        self._link.heard(answer, returned=first or recovered)
+
+    async def _read_accounts(self) -> None:
+        # A disk that hangs must not look like a dead server: the accounts of the heartbeat before it will do.
+        try:
+            async with asyncio.timeout(ACCOUNTS_SECONDS):
+                self._accounts = await self._delivery()
+        except TimeoutError:
+            return
 
     def _judge_skew(self, ahead_seconds: float) -> None:
         ahead = ahead_seconds * 1000
@@ -99,13 +120,15 @@ class Heartbeats:
                 "refused",
                 logging.ERROR,
                 "%s refuses this server's key (%s). Was the server removed there? To enrol it again, stop the agent, "
-                "move identity.json out of its state directory and start it with an enrolment key",
+                "move %s away and start it with an enrolment key",
                 self._hub,
                 err,
+                self._identity_file,
             )
-            return backoff.delay(
+            pause = backoff.delay(
                 failures, self._seed, first_seconds=REFUSED_FIRST_SECONDS, most_seconds=REFUSED_SECONDS
             )
+            return max(pause, err.retry_after_seconds or 0.0)
         self._link.become("away", logging.WARNING, "hub %s: heartbeat answered %s; trying on", self._hub, err)
         return max(self._pause(failures), err.retry_after_seconds or 0.0)
 

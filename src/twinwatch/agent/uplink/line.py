@@ -11,14 +11,16 @@ from typing import TypeVar
 
 import msgspec
 
+from twinwatch.protocol.checks import Report
 from twinwatch.protocol.codec import MSGPACK, ZSTD, Undecodable, decode, pack
+from twinwatch.protocol.configuration import Configuration
 from twinwatch.protocol.heartbeat import Heartbeat, HeartbeatAnswer
 from twinwatch.protocol.hello import Register, Registered
 from twinwatch.protocol.metrics import Catalogue
 from twinwatch.protocol.problem import Problem
 from twinwatch.protocol.samples import Batch, BatchAccepted
 from twinwatch.protocol.version import AGENT_ROUTES
-from twinwatch.world.http import Answer, Http, Unreachable
+from twinwatch.world.http import Answer, Http, Socket, Unreachable
 from twinwatch.world.secret import Secret
 
 HEARTBEAT_TIMEOUT_SECONDS = 8.0
@@ -66,6 +68,27 @@ class Line:
         """Bring the catalogue."""
         await self._post("catalogue", key, pack(message), TIMEOUT_SECONDS)
 
+    async def report(self, key: Secret, message: Report) -> None:
+        """Bring the report."""
+        await self._post("report", key, pack(message), TIMEOUT_SECONDS)
+
+    async def configuration(self, key: Secret) -> Configuration:
+        """Fetch the configuration."""
+        headers = {"Authorization": f"Bearer {key.reveal()}", "Accept": MSGPACK}
+        answer = await self._http.request(
+            "GET", f"{self._hub}{AGENT_ROUTES}/configuration", headers=headers, timeout_seconds=TIMEOUT_SECONDS
+        )
+        return self._read(_lawful(answer), Configuration)
+
+    async def control(self, key: Secret) -> Socket:
+        """Open the control connection.
+
+        Raises: NotOpened; Unreachable.
+        """
+        headers = {"Authorization": f"Bearer {key.reveal()}"}
+        url = f"{self._hub}{AGENT_ROUTES}/control"
+        return await self._http.websocket(url, headers=headers, timeout_seconds=TIMEOUT_SECONDS)
+
     async def _ask(self, route: str, key: Secret, message: object, kind: type[T], timeout_seconds: float) -> T:
         return self._read(await self._post(route, key, pack(message), timeout_seconds), kind)
 
@@ -82,9 +105,7 @@ class Line:
             body=body,
             timeout_seconds=timeout_seconds,
         )
-        if 200 <= answer.status < 300:
-            return answer
-        raise Refused(answer.status, _problem(answer), _retry_after(answer.headers))
+        return _lawful(answer)
 
     def _read(self, answer: Answer, kind: type[T]) -> T:
         content_type = answer.headers.get("content-type", "")
@@ -101,6 +122,12 @@ def packed(batch: Batch) -> bytes:
     return pack(batch)
 
 
+def _lawful(answer: Answer) -> Answer:
+    if 200 <= answer.status < 300:
+        return answer
+    raise Refused(answer.status, _problem(answer), retry_after(answer.headers))
+
+
 def _problem(answer: Answer) -> Problem:
     try:
         return msgspec.json.decode(answer.body, type=Problem)
@@ -108,7 +135,7 @@ def _problem(answer: Answer) -> Problem:
         return Problem(type="", title="", status=answer.status, detail="the answer names no reason")
 
 
-def _retry_after(headers: dict[str, str]) -> float | None:
+def retry_after(headers: dict[str, str]) -> float | None:
     """Seconds, from a number of them or from an HTTP date (RFC 9110, section 10.2.3) against the answer's own date."""
     text = headers.get("retry-after", "").strip()
     try:

@@ -7,7 +7,7 @@
                              that is refused alone is set aside and counted
 422 ``clock-skew``           its ticks wait again; the next round chooses by what the hub's time is then known to be
 401, 403                     the same batch after a pause that grows to minutes, or when a heartbeat is answered
-429, 503                     the same batch after the pause that ``Retry-After`` asks for
+any with ``Retry-After``     the same batch after the pause that it asks for, whatever returns meanwhile
 anything else, no answer     the same batch after a pause that grows, or when the hub returns
 ===========================  ==================================================================================
 """
@@ -19,7 +19,7 @@ import logging
 from contextlib import suppress
 from dataclasses import dataclass
 
-from twinwatch.agent.buffer import BATCH_TICKS, Buffer, BufferUnusable, Parcel
+from twinwatch.agent.buffer import BATCH_TICKS, Buffer, Parcel
 from twinwatch.agent.uplink.line import Line, Refused
 from twinwatch.agent.uplink.link import Link
 from twinwatch.agent.worker import Worker
@@ -33,6 +33,8 @@ from twinwatch.world.secret import Secret
 
 WARM_SECONDS = 6.0
 """How long the first push waits for the first rates."""
+BYTES_PER_SECOND = 1 << 20
+"""How fast a backlog leaves."""
 SETTLE_SECONDS = 1.0
 """Mean pause before a round: the ticks of one moment go together, and agents do not move in step."""
 POLITE_SECONDS = 0.25
@@ -48,11 +50,13 @@ _log = logging.getLogger("twinwatch.agent.uplink")
 
 @dataclass(frozen=True, slots=True)
 class _Next:
-    """What follows a request: another one after ``pause_seconds`` (which the hub's return cuts short), or nothing."""
+    """What follows a request: another one after ``pause_seconds`` (which the hub's return cuts short, but not below
+    ``least_seconds``), or nothing."""
 
     ends: bool = False
     fails: bool = False
     pause_seconds: float = POLITE_SECONDS
+    least_seconds: float = 0.0
 
 
 class Pushes:
@@ -69,6 +73,7 @@ class Pushes:
         clock: Clock,
         interval_seconds: float,
         seed: str,
+        bytes_per_second: float = BYTES_PER_SECOND,
     ) -> None:
         self._line = line
         self._key = key
@@ -78,6 +83,7 @@ class Pushes:
         self._clock = clock
         self._interval = interval_seconds
         self._seed = seed
+        self._bytes_per_second = bytes_per_second
         self._ticks = BATCH_TICKS
         self._failures = 0
         self._resends = 0
@@ -111,7 +117,8 @@ class Pushes:
             following = await self._push()
             if following.ends:
                 return
-            await self._wait(following.pause_seconds)
+            await asyncio.sleep(following.least_seconds)
+            await self._wait(following.pause_seconds - following.least_seconds)
 
     async def _wait(self, seconds: float) -> None:
         with suppress(TimeoutError):
@@ -120,13 +127,8 @@ class Pushes:
 
     async def _push(self) -> _Next:
         since, until = self._bounds()
-        try:
-            parcel = await self._worker.do(self._buffer.next_batch, ticks=self._ticks, since=since, until=until)
-            if parcel is None:
-                return _Next(ends=True)
-            return await self._send(parcel)
-        except BufferUnusable as err:
-            return self._failed(f"the buffer cannot be read: {err}", always=True)
+        parcel = await self._worker.do(self._buffer.next_batch, ticks=self._ticks, since=since, until=until)
+        return _Next(ends=True) if parcel is None else await self._send(parcel)
 
     async def _send(self, parcel: Parcel) -> _Next:
         body = pack(Batch(parcel.sequence, self._clock.now(), parcel.frames, parcel.shapes))
@@ -138,11 +140,12 @@ class Pushes:
             return self._failed(f"samples do not get through: {err}")
         except Refused as err:
             return await self._refused(parcel, err)
-        return await self._accepted(parcel, answer)
+        return await self._accepted(parcel, answer, len(body))
 
-    async def _accepted(self, parcel: Parcel, answer: BatchAccepted) -> _Next:
-        if answer.duplicate and answer.sequence_mark > parcel.sequence:
+    async def _accepted(self, parcel: Parcel, answer: BatchAccepted, size_bytes: int) -> _Next:
+        if answer.duplicate and answer.sequence_mark > parcel.sequence and not parcel.inherited:
             # This buffer is older than what the hub knows (restored, or lost with a clock in the past): renumber.
+            # Not so if the batch was under way when this process began: it may have arrived, and is not brought twice.
             _log.warning("the hub holds batches up to %d; numbering on from there", answer.sequence_mark)
             await self._worker.do(self._buffer.raise_sequence, answer.sequence_mark)
             await self._worker.do(self._buffer.release)
@@ -153,7 +156,8 @@ class Pushes:
         self._trouble = ""
         self._failures = self._resends = self._lonely = 0
         self._ticks = min(self._ticks * 2, BATCH_TICKS)
-        return _Next(ends=not parcel.more)
+        self._link.last_batch_at = self._clock.now()
+        return _Next(ends=not parcel.more, pause_seconds=max(POLITE_SECONDS, size_bytes / self._bytes_per_second))
 
     async def _refused(self, parcel: Parcel, err: Refused) -> _Next:
         if err.slug == "unknown-shapes" and self._resends < RESENDS:
@@ -170,7 +174,8 @@ class Pushes:
         if err.status in (401, 403):
             return self._failed(f"the hub refuses samples: {err}", most_seconds=LONGEST_REFUSED_SECONDS)
         following = self._failed(f"the hub does not take samples: {err}")
-        return _Next(fails=True, pause_seconds=max(following.pause_seconds, err.retry_after_seconds or 0.0))
+        least = err.retry_after_seconds or 0.0
+        return _Next(fails=True, pause_seconds=max(following.pause_seconds, least), least_seconds=least)
 
     async def _divide(self, parcel: Parcel, reason: str) -> _Next:
         if parcel.ticks > 1:
@@ -194,8 +199,8 @@ class Pushes:
         )
         return _Next(fails=True, pause_seconds=pause)
 
-    def _failed(self, reason: str, *, most_seconds: float = LONGEST_PAUSE_SECONDS, always: bool = False) -> _Next:
-        if always or (self._link.up and self._failures):
+    def _failed(self, reason: str, *, most_seconds: float = LONGEST_PAUSE_SECONDS) -> _Next:
+        if self._link.up and self._failures:
             self._say("failing", "%s; trying on", reason)
         pause = backoff.delay(self._failures, self._seed, most_seconds=most_seconds)
         self._failures += 1

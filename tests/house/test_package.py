@@ -11,7 +11,7 @@ import pytest
 
 from .tree import PACKAGE, ROOT, tracked
 
-DATA = {".sql", ".json", ".txt", ".toml", ".typed"}
+DATA = {".sql", ".json", ".txt", ".toml", ".typed", ".html", ".css", ".js", ".svg"}
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def test_every_module_and_data_file_is_in_the_wheel(wheel: list[str]) -> None:
         for path in tracked()
         if path.is_relative_to(package) and path.suffix in {*DATA, ".py"}
     }
-    assert "twinwatch/agent/buffer.sql" in wanted
+    assert {"twinwatch/agent/buffer.sql", "twinwatch/agent/local/page/index.html"} <= wanted
     assert wanted - set(wheel) == set()
 
 

@@ -149,7 +149,7 @@ export class Chart {
       pen.lineTo(width - 6, Math.round(y(tick)) + 0.5);
       pen.stroke();
       pen.fillStyle = colour("--tick");
-      pen.fillText(tick === 0 ? (this.unit === "1" ? "0%" : "0") : say(this.unit, Math.abs(tick)), LEFT - 7, y(tick));
+      pen.fillText(tick === 0 ? (this.unit === "1" ? "0%" : "0") : say(this.unit, Math.abs(tick)).replace(".0%", "%"), LEFT - 7, y(tick));
     }
     const span = step * points;
     const apart = [1, 5, 10, 15, 30, 60, 120, 180, 240, 360].map((m) => m * 60_000).find((each) => (each / span) * (width - LEFT) >= 62) ?? 21_600_000;

@@ -76,7 +76,7 @@ function checks(status) {
   const rows = (list) => list.map((check) => element("tr", {},
     cell("", badge(check.state)), cell("name", check.name), cell("words", check.message ?? ""),
     cell("quiet", check.since ? since(check.since, status.time) : "")));
-  const heads = ["State", "Check", "What is wrong", "Since"];
+  const heads = ["State", "Check", "What is wrong", "Time"];
   const bad = sorted.filter((check) => check.state !== "up");
   const good = sorted.filter((check) => check.state === "up");
   const children = [];
@@ -84,7 +84,7 @@ function checks(status) {
   if (bad.length) children.push(table(heads, rows(bad)));
   if (good.length) {
     const words = bad.length ? `${plural(good.length, "check")} up` : `All ${good.length === 1 ? "is" : plural(good.length, "check")} up`;
-    const more = element("details", {}, element("summary", { textContent: words }), table(["State", "Check", "", "Since"], rows(good)));
+    const more = element("details", {}, element("summary", { textContent: words }), table(["State", "Check", "", "Time"], rows(good)));
     more.open = find("checks").querySelector("details")?.open ?? false;
     children.push(more);
   }

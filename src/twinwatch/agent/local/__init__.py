@@ -2,5 +2,5 @@
 
 It answers on the local address and on a unix socket in the state directory, without the hub and without the internet.
 ``server.LocalServer`` runs it, ``custom.Custom`` takes the metrics, ``settings.LocalSettings`` says where. Nothing is
-imported here: settings are read where no server is wanted, and ``aiohttp.web`` costs 1.5 MB.
+imported here: settings are read where no server is wanted.
 """

@@ -15,8 +15,7 @@ from enum import Enum
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
-from aiohttp import web
-
+from twinwatch.agent.local import web
 from twinwatch.agent.local.refusals import Refused
 from twinwatch.world.addresses import is_loopback
 from twinwatch.world.secret import Secret

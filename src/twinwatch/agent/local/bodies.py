@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import zlib
 
-from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from twinwatch.agent.local import web
 from twinwatch.agent.local.refusals import Refused, invalid, too_large
 from twinwatch.protocol import limits
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from aiohttp import web
-
+from twinwatch.agent.local import web
 from twinwatch.agent.local.refusals import Refused
 from twinwatch.protocol.problem import PROBLEM_TYPE
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from hashlib import blake2b
 from importlib.resources import files
 
-from aiohttp import web
-
+from twinwatch.agent.local import web
 from twinwatch.agent.local.connections import HEADERS
 
 FILES = {

@@ -6,9 +6,8 @@ import asyncio
 from urllib.parse import unquote
 
 import msgspec
-from aiohttp import web
 
-from twinwatch.agent.local import otlp
+from twinwatch.agent.local import otlp, web
 from twinwatch.agent.local.bodies import body_of
 from twinwatch.agent.local.connections import HEADERS
 from twinwatch.agent.local.custom import Custom

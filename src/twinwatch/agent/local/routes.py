@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 from urllib.parse import parse_qs
 
 import msgspec
-from aiohttp import web
 
+from twinwatch.agent.local import web
 from twinwatch.agent.local.admission import Admission, Reach
 from twinwatch.agent.local.bodies import body_of
 from twinwatch.agent.local.connections import HEADERS, problem_response

@@ -15,8 +15,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
-from aiohttp import web
-
+from twinwatch.agent.local import web
 from twinwatch.agent.local.admission import Admission, Reach
 from twinwatch.agent.local.connections import Server
 from twinwatch.agent.local.custom import Custom

@@ -293,16 +293,29 @@ class _Reading:
                 self._tell((*path, *found))
         options = self._with_files(rest, shape, path, ())
         key = section.first("interval", "check_interval")
+        templates = {found[len(path) :]: template for found, template in self._templates(path).items()}
         return Entry(
             type=kind,
             name=name_of(name, kind, section.place("name"), kinds, self._problems) if kinds else str(name or kind),
             origin="file",
             enabled=enabled is not False,
             interval_seconds=seconds_of(
-                interval, section.place(key), key, self._problems, least=LEAST_INTERVAL, most=MOST_INTERVAL
+                interval,
+                section.place(key),
+                key,
+                self._problems,
+                least=LEAST_INTERVAL,
+                most=MOST_INTERVAL,
+                template=templates.get((key,), ""),
             ),
             timeout_seconds=seconds_of(
-                timeout, section.place("timeout"), "timeout", self._problems, least="100ms", most=MOST_INTERVAL
+                timeout,
+                section.place("timeout"),
+                "timeout",
+                self._problems,
+                least="100ms",
+                most=MOST_INTERVAL,
+                template=templates.get(("timeout",), ""),
             ),
             options=options,
             written={one: written[one] for one in rest},

@@ -25,7 +25,7 @@ DEPTH = 32
 _CORE = "tag:yaml.org,2002:"
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,18})\Z")
 _PREFIXED = re.compile(r"0x[0-9a-fA-F]{1,16}\Z|0o[0-7]{1,21}\Z")
-_REAL = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]{1,40}(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]{1,4})?\Z")
+_REAL = re.compile(r"(?=.*[.eE])[-+]?(?:\.[0-9]+|[0-9]{1,40}(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]{1,4})?\Z")
 _FLAGS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _UNREADABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -119,7 +119,9 @@ def _tree(text: str, name: str, problems: Problems) -> _Node | None:
         mark = err.problem_mark or err.context_mark
         place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
         said = " ".join(filter(None, (err.context, err.problem))) or "no YAML"
-        hint = "; indent with spaces, not with tabs" if "'\\t'" in said else ""
+        hint = "; indent with spaces, not with tabs" if "tab character" in said or "'\\t'" in said else ""
+        if err.context_mark and err.context_mark.line != (mark.line if mark else 0):
+            hint += f"; it began in line {err.context_mark.line + 1}"
         raise Misconfigured(f"{place}: {said}{hint}") from None
     except yaml.YAMLError:
         raise Misconfigured(f"{name}: no YAML") from None

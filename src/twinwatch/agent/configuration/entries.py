@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, metadata
 from typing import Any
 
 from twinwatch.agent.configuration.judging import judged
-from twinwatch.agent.configuration.problems import Misconfigured, Path, Problems, instead
+from twinwatch.agent.configuration.problems import Misconfigured, Path, Problems, instead, veiled
 from twinwatch.agent.configuration.settings import seconds_between
 from twinwatch.agent.configuration.shapes import Shape
 from twinwatch.agent.plan import Planned
@@ -96,8 +96,13 @@ class Kinds:
         return name in self._found.monitors or name in self._flaws
 
 
-def seconds_of(text: Any, place: str, key: str, problems: Problems, *, least: str, most: str) -> float | None:
-    """Seconds of a duration in an entry; None after a problem, or where nothing is given."""
+def seconds_of(
+    text: Any, place: str, key: str, problems: Problems, *, least: str, most: str, template: str = ""
+) -> float | None:
+    """Seconds of a duration in an entry; None after a problem, or where nothing is given.
+
+    ``template`` is how it is written, if that is with a reference.
+    """
     if text is None or text == "":
         return None
     if not isinstance(text, str):
@@ -107,7 +112,7 @@ def seconds_of(text: Any, place: str, key: str, problems: Problems, *, least: st
     try:
         return seconds_between(text, least, most)
     except Misconfigured as err:
-        problems.add(place, f"{key}: {err}")
+        problems.add(place, f"{key}: {veiled(str(err), template) if template else err}")
         return None
 
 

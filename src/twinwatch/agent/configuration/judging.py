@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 
 from twinwatch.agent.configuration.document import scalar_of
-from twinwatch.agent.configuration.problems import Path, Problems, Where, instead, spelled_path
-from twinwatch.agent.configuration.shapes import Shape
+from twinwatch.agent.configuration.problems import Path, Problems, Where, instead, spelled_path, veiled
+from twinwatch.agent.configuration.shapes import MASK, Shape
 from twinwatch.monitors import Monitor
 from twinwatch.monitors.options import options_of
 
@@ -142,12 +142,11 @@ def judged(
         elif missing:
             problems.add(where(origin), f"{missing[1]} is missing")
         else:
-            template = templates.get(origin)
             said = _for_people(message, shape.choices(origin))
-            if template is not None and isinstance(value, str) and value:
-                said = said.replace(repr(value), repr(template)).replace(value, template)
-            if shape.is_secret(origin) and isinstance(value, str) and value:
-                said = said.replace(value, "***")
+            if origin in templates:
+                said = veiled(said, templates[origin])
+            elif shape.is_secret(origin) and isinstance(value, str) and value:
+                said = said.replace(value, MASK)
             problems.add(where(origin), f"{_named(origin)}: {said}" if origin else said)
         if not working.take_out(path):
             break

@@ -60,6 +60,12 @@ def instead(name: str, known: Iterable[str]) -> str:
     return f"expected one of {', '.join(known)}" if known else "nothing is expected here"
 
 
+def veiled(message: str, template: str) -> str:
+    """A message about a value that came from a reference: with the reference in its place, for it may be a secret."""
+    _, expected, rest = message.partition("expected")
+    return f"{template}: expected{rest}" if expected else f"{template}: what it stands for cannot be used here"
+
+
 def shown(value: object) -> str:
     """A value in a message: short, and of a container only what it is."""
     match value:

@@ -7,7 +7,7 @@ from pathlib import Path as FilePath
 from typing import Any, TypeVar
 
 from twinwatch.agent.configuration.document import Document, scalar_of
-from twinwatch.agent.configuration.problems import Misconfigured, Path, Problems, instead, shown
+from twinwatch.agent.configuration.problems import Misconfigured, Path, Problems, instead, shown, veiled
 from twinwatch.world.secret import Secret, SecretUnreadable, read_secret
 
 T = TypeVar("T")
@@ -41,7 +41,17 @@ class Section:
 
     def wrong(self, key: str, message: str) -> None:
         """Note a problem of a key's value."""
+        message = self.veiled(key, message)
         self.problems.add(self.document.place((*self.path, key)), f"{self.spelled(key)}: {message}")
+
+    def veiled(self, key: str, message: str) -> str:
+        """The message; without the value, if that came from a reference."""
+        if (*self.path, key) not in self.document.literals:
+            return message
+        written = self.document.written
+        for step in (*self.path, key):
+            written = written[step]
+        return veiled(message, str(written))
 
     def any(self, *names: str) -> Any:
         """The value of the first of these names that is given; a second one is a problem. None: not given."""

@@ -181,7 +181,7 @@ class Custom:
     def _refusal(self, key: Key, endings: Sequence[str]) -> str:
         for ending in endings:
             owner = self._taken(key[0] + ending)
-            if owner is not None:
+            if owner not in (None, MONITOR):
                 return f"{key[0]}{ending}: the monitor {owner!r} has a metric of this name; choose another"
         if key not in self._sources and self._series + len(endings) > self._max_series:
             return (

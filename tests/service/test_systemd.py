@@ -123,27 +123,46 @@ async def watching(sandbox: SystemdSandbox, **options: Any) -> AsyncIterator[Eye
         await bus.close()
 
 
+def kill(sandbox: SystemdSandbox, unit: str) -> None:
+    os.kill(int((sandbox.group_of(unit) / "cgroup.procs").read_text()), signal.SIGKILL)
+
+
 async def do(sandbox: SystemdSandbox, *arguments: str) -> str:
     return await asyncio.to_thread(sandbox.exec, *arguments)
 
 
 async def test_a_unit_that_is_killed_is_down_within_a_second(boot: Callable[..., SystemdSandbox]) -> None:
-    sandbox = boot({"web.service": SLEEPS})
-    await do(sandbox, "systemctl", "start", "web")
+    sandbox = boot({"web@.service": SLEEPS})
+    names = [f"web@{number}" for number in range(5)]
+    await do(sandbox, "systemctl", "start", *names)
     taken = []
-    async with watching(sandbox, services=["web"]) as eyes:
-        for _ in range(5):
-            assert eyes.checks["web.service"].state == "up"
-            os.kill(int((sandbox.group_of("web.service") / "cgroup.procs").read_text()), signal.SIGKILL)
-            taken.append(await eyes.until(web="signal"))
-            assert eyes.checks["web.service"] == Check(
-                "web.service", "down", "failed: its program was killed (SIGKILL): journalctl -u web.service -n 20",
-                "signal",
-            )  # fmt: skip
-            await do(sandbox, "systemctl", "start", "web")
-            await eyes.until(web="")
+    async with watching(sandbox, services=names) as eyes:
+        for name in names:
+            unit = f"{name}.service"
+            assert eyes.checks[unit].state == "up"
+            kill(sandbox, unit)
+            taken.append(await eyes.until(**{name: "signal"}))
+            said = f"failed: its program was killed (SIGKILL): journalctl -u {unit} -n 20"
+            assert eyes.checks[unit] == Check(unit, "down", said, "signal")
+        await do(sandbox, "systemctl", "start", *names)
+        await eyes.until(**dict.fromkeys(names, ""))
     sys.stderr.write(f"killed to down: {', '.join(f'{1000 * one:.0f} ms' for one in sorted(taken))}\n")
     assert max(taken) < SECOND
+
+
+async def test_a_unit_that_never_rests_delays_no_other(boot: Callable[..., SystemdSandbox]) -> None:
+    loop = "[Unit]\nStartLimitIntervalSec=0\n[Service]\nRestart=always\nRestartSec=20ms\nExecStart=/bin/true\n"
+    sandbox = boot({"loop.service": loop, "web.service": SLEEPS})
+    await do(sandbox, "systemctl", "start", "web", "loop")
+    async with watching(sandbox, services=["web", "loop"]) as eyes:
+        await eyes.until(loop="crash-loop")
+        runs = eyes.runs
+        with suppress(TimeoutError):
+            async with asyncio.timeout(2):
+                await eyes.until(loop="nothing")
+        assert eyes.runs - runs < 10
+        kill(sandbox, "web.service")
+        assert await eyes.until(web="signal") < SECOND
 
 
 async def test_ways_to_fail_are_told_apart(boot: Callable[..., SystemdSandbox]) -> None:
@@ -306,7 +325,7 @@ async def test_a_bus_that_is_started_anew_is_found_again(boot: Callable[..., Sys
                     await eyes.look()
                     break
                 await asyncio.sleep(0.05)
-        os.kill(int((sandbox.group_of("web.service") / "cgroup.procs").read_text()), signal.SIGKILL)
+        kill(sandbox, "web.service")
         assert await eyes.until(web="signal") < SECOND
 
 
@@ -319,7 +338,7 @@ async def test_a_systemd_that_is_executed_anew_is_listened_to_again(boot: Callab
         async with asyncio.timeout(PATIENCE):
             await eyes.woken.wait()
         await asyncio.to_thread(sandbox.exec, "systemctl", "is-active", "web")
-        os.kill(int((sandbox.group_of("web.service") / "cgroup.procs").read_text()), signal.SIGKILL)
+        kill(sandbox, "web.service")
         await eyes.until(web="signal")
 
 

@@ -13,7 +13,7 @@ import pytest
 from tests.unit.monitors.conftest import CAPTURES, checks, values
 from twinwatch.monitors import Absent, Check, Finding, Moment, Unreadable
 from twinwatch.monitors.options import options_of
-from twinwatch.monitors.systemd import Systemd
+from twinwatch.monitors.systemd import CALLS, Systemd
 from twinwatch.monitors.systemd.names import path_of
 from twinwatch.monitors.systemd.selection import UNITS
 from twinwatch.monitors.systemd.source import MANAGER, PROPERTIES
@@ -392,6 +392,42 @@ async def test_a_run_that_was_cut_off_forgets_no_change() -> None:
             await paper.read(1)
     paper.bus.hangs = False
     assert (await paper.checks(1))["a.service"] == ("down", "signal")
+    watch.cancel()
+    await asyncio.wait((watch,))
+
+
+async def test_a_unit_that_never_rests_is_read_at_a_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("twinwatch.monitors.systemd.GAP_SECONDS", 0.0)
+    monkeypatch.setattr("twinwatch.monitors.systemd.DEFERRED_SECONDS", 0.2)
+    paper = Paper({"services": ["a", "b"]})
+    paper.unit("a.service")
+    paper.unit("b.service")
+    await paper.read()
+    woken = asyncio.Event()
+    calls: list[float] = []
+
+    def changed() -> None:
+        calls.append(asyncio.get_running_loop().time())
+        woken.set()
+
+    watch = paper.watch(changed)
+    await woken.wait()
+    await paper.read()
+    woken.clear()
+    for sub in range(100):
+        paper.changed("a.service", SubState=f"state-{sub}")
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    assert len(calls) <= 1 + CALLS
+    woken.clear()
+    before = len(calls)
+    async with asyncio.timeout(5):
+        await woken.wait()
+    assert len(calls) == before + 1, "what was deferred is read in the end"
+    woken.clear()
+    paper.changed("b.service", SubState="dead")
+    async with asyncio.timeout(0.15):
+        await woken.wait()
     watch.cancel()
     await asyncio.wait((watch,))
 

@@ -8,8 +8,9 @@ Source: systemd's D-Bus API (org.freedesktop.systemd1(5)).
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from typing import ClassVar
 
@@ -36,6 +37,10 @@ ENABLED_SECONDS = 3600.0
 """systemd reads its folders to tell which unit files are enabled; it says when they change, but not always."""
 GAP_SECONDS = 0.2
 """Between two runs that signals ask for: a unit that restarts sends a dozen at once."""
+CALLS = 6
+"""Runs between two whole ones that one unit may call for at once, so that one that keeps restarting …"""
+DEFERRED_SECONDS = 10.0
+"""… is read at this pace, and delays no other."""
 MEASURED = 75
 """Most services with readings of their own, so that a server stays below a thousand series."""
 POLLED = (".service", ".timer")
@@ -75,6 +80,8 @@ class Systemd:
         self._whole_at: float | None = None
         self._changed: set[str] = set()
         self._relist = False
+        self._calls: Counter[str] = Counter()
+        self._deferred = False
         self._answered = False
 
     async def read(self, world: World, moment: Moment) -> list[Finding]:
@@ -101,6 +108,7 @@ class Systemd:
         self._answered = True
         if whole:
             self._whole_at = now
+            self._calls.clear()
         found = overall.readings(said, self._rows if whole else None)
         found += self._selection.checks()
         found.append(overall.judge(said, self._present_rows(), self._options))
@@ -123,7 +131,10 @@ class Systemd:
             what = news(signal, self._units)
             replaced = replaced or what.meaning == "replaced"
             if replaced or self._noted(what, world.clock.monotonic()):
-                woken.set()
+                self._calls[what.name] += 1
+                if replaced or self._calls[what.name] <= CALLS:
+                    woken.set()
+                self._deferred = True
 
         async with AsyncExitStack() as stack:
             for rule in RULES:
@@ -131,9 +142,10 @@ class Systemd:
             await Source(world.bus).subscribe()
             self._whole_at = None  # what happened before is not known
             while not replaced:
+                self._deferred = False
                 changed()
                 await asyncio.sleep(GAP_SECONDS)
-                await woken.wait()
+                await _set_or_late(woken, lambda: self._deferred)
                 woken.clear()
         raise BusUnavailable("systemd was started anew")
 
@@ -243,6 +255,17 @@ class Systemd:
         if gone and not self._answered and not host.exists(BOOTED):
             return Absent(f"no systemd: {err}")
         return Unreadable(str(err)[:MESSAGE_CHARACTERS])
+
+
+async def _set_or_late(woken: asyncio.Event, deferred: Callable[[], bool]) -> None:
+    """Until it is set; or until something has been deferred for long enough."""
+    while True:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DEFERRED_SECONDS):
+                await woken.wait()
+                return
+        if deferred():
+            return
 
 
 def _bounded(finding: Finding) -> Finding:

@@ -16,13 +16,13 @@ from typing import Protocol
 import msgspec
 
 from twinwatch import __version__
-from twinwatch.agent.buffer import MOST_BYTES, Buffer, Page, Place, Tick
+from twinwatch.agent.buffer import Buffer, Page, Place, Tick
 from twinwatch.agent.catalogue import catalogue_of, own_interval
 from twinwatch.agent.configuration import Misconfigured, Settings
+from twinwatch.agent.identity import FILE as IDENTITY_FILE
 from twinwatch.agent.identity import Identity, Registration, keep_identity, load_identity
 from twinwatch.agent.local import custom as custom_metrics
 from twinwatch.agent.local.custom import Custom
-from twinwatch.agent.local.settings import LocalSettings
 from twinwatch.agent.own import Appetite
 from twinwatch.agent.plan import Plan
 from twinwatch.agent.scheduler import Scheduler
@@ -86,8 +86,8 @@ class Configuring(Protocol):
         """Notice a changed file, until cancelled."""
         ...
 
-    async def take(self, configuration: Configuration) -> None:
-        """Take the hub's bundle."""
+    async def take(self, configuration: Configuration) -> bool:
+        """Take the hub's bundle; whether it could be taken is the result."""
         ...
 
 
@@ -131,7 +131,8 @@ class Agent:
             )
         worker = Worker(inline=self._inline)
         try:
-            buffer = await worker.do(Buffer, settings.state_dir / BUFFER_FILE, self._world.clock.now())
+            opening = partial(Buffer, most_bytes=settings.buffer.most_bytes)
+            buffer = await worker.do(opening, settings.state_dir / BUFFER_FILE, self._world.clock.now())
             try:
                 life = _Life(
                     self._configurator,
@@ -192,6 +193,7 @@ class _Life:
             self._keep,
             taken=self._owner_of,
             changed=self._scheduler.facts_changed.set,
+            max_series=settings.local.max_series,
         )
         self._appetite = Appetite(
             clock=world.clock,
@@ -267,7 +269,7 @@ class _Life:
             buffer=BufferStatus(
                 path=str(self._buffer.path),
                 size_bytes=await self._worker.do(self._buffer.size_bytes),
-                most_bytes=MOST_BYTES,
+                most_bytes=settings.buffer.most_bytes,
                 trouble=self._buffer.trouble,
             ),
             monitors=self._standing.monitors,
@@ -287,9 +289,13 @@ class _Life:
 
     def _checks_have_changed(self) -> None:
         self._checks_changed.set()
+        if self._uplink is not None:
+            self._uplink.report_changed()
 
     def _configuration_has_changed(self) -> None:
         self._scheduler.apply(self._configurator.plan)
+        if self._uplink is not None:
+            self._uplink.report_changed()
 
     async def _remember_checks(self) -> None:
         while True:
@@ -359,7 +365,7 @@ class _Life:
         from twinwatch.agent.local.server import LocalServer  # noqa: PLC0415
 
         await LocalServer(
-            LocalSettings(),
+            self._settings.local,
             state_dir=self._settings.state_dir,
             status=self.status,
             catalogue=lambda: self._catalogue,
@@ -384,8 +390,15 @@ class _Life:
             clock=self._clock,
             heartbeat_seconds=self._settings.heartbeat_seconds,
             push_seconds=self._settings.push_seconds,
+            report=self.report,
+            version=self._configurator.version,
+            take=self._take,
+            identity_file=self._settings.state_dir / IDENTITY_FILE,
         )
         await self._uplink.run(self._scheduler.warm)
+
+    async def _take(self, configuration: Configuration) -> None:
+        await self._configurator.take(configuration)
 
     async def _registration(self) -> Registration:
         settings, known = self._settings, self._identity.registration
@@ -415,8 +428,7 @@ def link_status(link: Link, hub: str) -> LinkStatus:
     """The line to the hub as the status says it."""
     if not hub:
         return LinkStatus()
-    ahead = link.hub_time.ahead_seconds if link.hub_time else None
-    return LinkStatus("up" if link.up else "away" if link.hub_time else "new", hub, clock_ahead_seconds=ahead)
+    return LinkStatus(link.state, hub, link.since, link.error, link.ahead_seconds, link.control)
 
 
 def _nothing() -> None:

@@ -21,15 +21,14 @@ from pathlib import Path
 from twinwatch import __version__
 from twinwatch.agent.buffer import BufferUnusable
 from twinwatch.agent.catalogue import kinds_of
-from twinwatch.agent.configuration import Misconfigured, Settings, add_arguments, settings_from
+from twinwatch.agent.configuration import Misconfigured, add_arguments
+from twinwatch.agent.configuration.configurator import Configurator
+from twinwatch.agent.configuration.sources import Sources
 from twinwatch.agent.daemon import Agent
-from twinwatch.agent.fixed import FixedConfiguration
 from twinwatch.agent.identity import IdentityUnusable
 from twinwatch.agent.logs import open_log
-from twinwatch.agent.plan import Plan, Planned
 from twinwatch.agent.uplink.enrolment import EnrolmentRefused
 from twinwatch.monitors.discover import Found, discover
-from twinwatch.monitors.options import options_of
 from twinwatch.world.clock import SystemClock
 from twinwatch.world.doors import World
 from twinwatch.world.host import Host
@@ -52,21 +51,25 @@ class StateUnusable(Exception):
     """The state directory cannot be made, written or had for oneself."""
 
 
-async def run(settings: Settings) -> int:
+async def run(args: argparse.Namespace) -> int:
     """Run an agent of this machine until SIGTERM or SIGINT. The result is the exit code; its reason is logged."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    http = AiohttpHttp(connections=4)
+    http: AiohttpHttp | None = None
     try:
+        found = found_monitors()
+        configurator = Configurator(Sources(args), found)
+        settings = configurator.settings
+        open_log(settings.log.format, settings.log.level)
+        http = AiohttpHttp(ca_file=settings.ca_file, connections=4, proxies=True)
         with state_dir_of_our_own(settings.state_dir):
             world = World(clock=SystemClock(), http=http, host=Host())
             where = settings.hub or "no hub"
             _log.info("twinwatch agent %s: %s, state in %s", __version__, where, settings.state_dir)
-            found = found_monitors()
             agent = Agent(
-                FixedConfiguration(settings, default_plan(found, settings.monitor_seconds)),
+                configurator,
                 world,
                 kinds=kinds_of(found.monitors.values()),
                 supervisor=Supervisor(),
@@ -81,7 +84,8 @@ async def run(settings: Settings) -> int:
     except EnrolmentRefused as err:
         return _end(Exit.ENROLMENT_REFUSED, err)
     finally:
-        await http.close()
+        if http is not None:
+            await http.close()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.remove_signal_handler(number)
     return Exit.STOPPED
@@ -89,13 +93,9 @@ async def run(settings: Settings) -> int:
 
 def command(args: argparse.Namespace) -> int:
     """``twinwatch agent run`` with parsed arguments; the result is the exit code."""
-    open_log()
+    open_log(getattr(args, "log_format", None) or "")
     os.umask(0o077)
-    try:
-        settings = settings_from(args)
-    except Misconfigured as err:
-        return _end(Exit.MISCONFIGURED, err)
-    return asyncio.run(run(settings))
+    return asyncio.run(run(args))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -111,14 +111,6 @@ def found_monitors() -> Found:
     for flaw in found.flaws:
         _log.warning("monitor %s is left out: %s", flaw.source, flaw.reason)
     return found
-
-
-def default_plan(found: Found, interval_seconds: float | None = None) -> Plan:
-    """What runs where nobody says anything: ``system``."""
-    kind = found.monitors["system"]
-    interval = interval_seconds or kind.interval_seconds
-    deadline = min(kind.deadline_seconds, interval)
-    return Plan((Planned("system", "", kind, options_of(kind, {}), interval, deadline, "default"),))
 
 
 @contextmanager

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from typing import Any
 
+from twinwatch.agent.configuration import Settings
 from twinwatch.agent.plan import Plan, Planned
 from twinwatch.monitors import Monitor, Options
+from twinwatch.protocol.checks import ConfigurationStanding
+from twinwatch.protocol.configuration import Configuration
 
 
 def planned(
@@ -44,3 +49,45 @@ def plan_of(*monitors: Monitor, interval_seconds: float | None = None) -> Plan:
         name = f"{monitor.name}-{number}" if number > 1 else monitor.name
         found.append(planned(monitor, name=name, interval_seconds=interval_seconds))
     return Plan(tuple(found))
+
+
+class FixedConfiguration:
+    """A configuration that stays as it is but for ``become``: what ``agent.configuration`` is to the agent."""
+
+    def __init__(self, settings: Settings, plan: Plan) -> None:
+        self.settings = settings
+        self.plan = plan
+        self.standing = ConfigurationStanding()
+        self.version = 0
+        self.taken: list[Configuration] = []
+        self.reloads = 0
+        self._callbacks: list[Callable[[], None]] = []
+
+    def become(self, plan: Plan) -> None:
+        """Let this be the plan from now on."""
+        self.plan = plan
+        self._tell()
+
+    def on_change(self, callback: Callable[[], None]) -> None:
+        """See ``agent.daemon.Configuring``."""
+        self._callbacks.append(callback)
+
+    async def reload(self) -> None:
+        """Counts."""
+        self.reloads += 1
+
+    async def watch(self) -> None:
+        """Waits."""
+        await asyncio.Event().wait()
+
+    async def take(self, configuration: Configuration) -> bool:
+        """Remembers the bundle, and says that its version is in force."""
+        self.taken.append(configuration)
+        self.version = configuration.version
+        self.standing = ConfigurationStanding(version=configuration.version)
+        self._tell()
+        return True
+
+    def _tell(self) -> None:
+        for callback in self._callbacks:
+            callback()

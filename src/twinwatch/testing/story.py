@@ -23,11 +23,10 @@ from typing import Any, ClassVar
 
 from twinwatch.agent.configuration import Settings
 from twinwatch.agent.daemon import Agent
-from twinwatch.agent.fixed import FixedConfiguration
 from twinwatch.monitors import Moment, Monitor, Options, Reading
 from twinwatch.protocol.metrics import Chart, Headline, Metric
 from twinwatch.testing.fakes import AsgiApp, AsgiHttp, VirtualClock
-from twinwatch.testing.planning import plan_of
+from twinwatch.testing.planning import FixedConfiguration, plan_of
 from twinwatch.world.doors import World
 from twinwatch.world.host import Host
 from twinwatch.world.secret import Secret

@@ -1,0 +1,84 @@
+"""Names to addresses as the host resolves them, in threads that may hang without holding anybody up.
+
+Invariants: a name is asked for once at a time, whoever waits; at most ``THREADS`` questions are under way.
+Source: getaddrinfo(3).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+from twinwatch.world.net.steps import Family, NetFailed
+
+THREADS = 8
+FAMILIES = {"any": socket.AF_UNSPEC, "ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
+NO_SUCH_NAME = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME), socket.EAI_FAMILY}
+
+Ask = Callable[..., list[Any]]
+
+
+class Names:
+    """The resolver. ``ask`` stands for ``socket.getaddrinfo`` and may block for ever."""
+
+    def __init__(self, ask: Ask = socket.getaddrinfo) -> None:
+        self._ask = ask
+        self._asked: dict[tuple[str, Family], Future[tuple[str, ...]]] = {}
+
+    async def resolve(self, host: str, family: Family, timeout_seconds: float) -> tuple[str, ...]:
+        """As ``Net.resolve`` says."""
+        if literal := _literal(host, family):
+            return literal
+        key = (host, family)
+        asked = self._asked.get(key)
+        if asked is None:
+            if len(self._asked) >= THREADS:
+                message = f"{host}: the name service of this host does not answer ({THREADS} questions are waiting)"
+                raise NetFailed("resolve", "our-dns-failed", message, ours=True)
+            asked = self._asked[key] = Future()
+            # A thread of its own and no pool: one that hangs must not keep the agent from ending.
+            threading.Thread(target=self._look_up, args=(*key, asked), name=f"resolve {host}", daemon=True).start()
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                return await asyncio.shield(asyncio.wrap_future(asked))
+        except TimeoutError:
+            message = f"{host}: the name service of this host did not answer within {timeout_seconds:.3g} s"
+            raise NetFailed("resolve", "our-dns-failed", message, ours=True) from None
+        except socket.gaierror as err:
+            raise _translated(host, err) from err
+        except (OSError, UnicodeError, ValueError) as err:
+            raise NetFailed("resolve", "dns-error", f"{host[:100]!r} is no lawful name") from err
+
+    def _look_up(self, host: str, family: Family, asked: Future[tuple[str, ...]]) -> None:
+        try:
+            found = self._ask(host, None, FAMILIES[family], socket.SOCK_STREAM)
+            addresses = tuple(dict.fromkeys(str(one[4][0]) for one in found))
+            self._asked.pop((host, family), None)
+            if not addresses:
+                raise socket.gaierror(socket.EAI_NONAME, "no address")
+            asked.set_result(addresses)
+        except (OSError, UnicodeError, ValueError) as err:
+            self._asked.pop((host, family), None)
+            asked.set_exception(err)
+
+
+def _literal(host: str, family: Family) -> tuple[str, ...]:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return ()
+    if family not in ("any", f"ipv{address.version}"):
+        raise NetFailed("resolve", "dns-error", f"{host} is no {family} address")
+    return (host,)
+
+
+def _translated(host: str, err: socket.gaierror) -> NetFailed:
+    if err.errno in NO_SUCH_NAME:
+        return NetFailed("resolve", "dns-error", f"the name {host} does not exist, or has no address")
+    said = (err.strerror or str(err)).lower()
+    return NetFailed("resolve", "our-dns-failed", f"{host}: our name server gave no answer: {said}", ours=True)

@@ -1,8 +1,8 @@
 """Custom metrics: what is pushed to the agent becomes ticks of one monitor, ``custom``.
 
 Invariants:
-- All known series are in one shape, in the order of their names. It changes only where a series is new or was idle
-  for ``IDLE_SECONDS``; a series that nothing was pushed for has no sample in a tick.
+- All known series are in one shape (as few as may be), in the order of their names. It changes only where a series is
+  new or was idle for ``IDLE_SECONDS``; a series that nothing was pushed for has no sample in a tick.
 - Of several samples of one series within one stretch of ``STRETCH_MILLISECONDS`` the last stays; counters and
   histograms are added up within it. A tick bears the newest time of its stretch.
 - Counters become rates per second. What fell was reset, and says nothing of that stretch.
@@ -99,13 +99,13 @@ class Custom:
         self._keep = keep
         self._taken = taken
         self._changed = changed
-        self._max_series = min(max_series, limits.SERIES_PER_SHAPE)
+        self._max_series = max_series
         self._sources: dict[Key, _Source] = {}
         self._learned = Learned()
         self._stretches: dict[int, _Stretch] = {}
         self._waiting = self._series = 0
-        self._shape: Shape | None = None
-        self._places: dict[Key, int] = {}
+        self._shapes: list[Shape] = []
+        self._places: dict[Key, tuple[int, int]] = {}
         self._pruned = float("-inf")
         self._kept = True
 
@@ -195,7 +195,7 @@ class Custom:
         source = _Source(way, tuple((key[0] + ending, key[1]) for ending in endings), heard=0.0)
         self._sources[key] = source
         self._series += len(source.keys) - (len(before.keys) if before else 0)
-        self._shape = None
+        self._shapes = []
         for stretch in self._stretches.values():
             self._waiting -= stretch.cells.pop(key, None) is not None
         return source
@@ -243,26 +243,36 @@ class Custom:
         stretches, self._stretches, self._waiting = self._stretches, {}, 0
         if not stretches:
             return []
-        if self._shape is None:
-            keys = sorted(key for source in self._sources.values() for key in source.keys)
-            self._shape = shape_of(MONITOR, tuple(SeriesKey(name, dict(labels)) for name, labels in keys))
-            self._places = {key: place for place, key in enumerate(keys)}
+        if not self._shapes:
+            self._reshape()
         ticks = []
         for _, stretch in sorted(stretches.items()):
-            values: list[float | None] = [None] * len(self._places)
+            parts: list[list[float | None]] = [[None] * len(shape.series) for shape in self._shapes]
             for key, cell in stretch.cells.items():
                 for series, value in zip(self._sources[key].keys, _values(self._sources[key], cell), strict=True):
-                    values[self._places[series]] = None if value is None else lawful(value)
-            if any(value is not None for value in values):
-                ticks.append(Tick(self._shape, stretch.time, values))
+                    part, place = self._places[series]
+                    parts[part][place] = None if value is None else lawful(value)
+            ticks += [
+                Tick(shape, stretch.time, values)
+                for shape, values in zip(self._shapes, parts, strict=True)
+                if any(value is not None for value in values)
+            ]
         return ticks
+
+    def _reshape(self) -> None:
+        keys = sorted(key for source in self._sources.values() for key in source.keys)
+        self._places = {}
+        for start in range(0, len(keys), limits.SERIES_PER_SHAPE):
+            part = keys[start : start + limits.SERIES_PER_SHAPE]
+            self._places |= {key: (len(self._shapes), place) for place, key in enumerate(part)}
+            self._shapes.append(shape_of(MONITOR, tuple(SeriesKey(name, dict(labels)) for name, labels in part)))
 
     def _prune(self, before: float) -> None:
         waiting = {key for stretch in self._stretches.values() for key in stretch.cells}
         idle = [key for key, source in self._sources.items() if source.heard < before and key not in waiting]
         for key in idle:
             self._series -= len(self._sources.pop(key).keys)
-            self._shape = None
+            self._shapes = []
 
 
 def _growth(way: Way, now: Value, before: Value | None) -> Value | None:

@@ -242,6 +242,13 @@ async def test_the_catalogue_follows_once_per_writing() -> None:
     assert [(chart.title, chart.by) for chart in stage.custom.declaration.charts] == [("a", ()), ("b", ("x",))]
 
 
+async def test_more_series_than_a_shape_may_have_are_several_shapes() -> None:
+    stage = Stage(max_series=5_000)
+    await stage.after(0, *(gauge("a", number, n=f"{number:04}") for number in range(5_000)))
+    assert [len(tick.shape.series) for tick in stage.ticks] == [4_096, 904]
+    assert [value for tick in stage.ticks for value in tick.values] == list(range(5_000))
+
+
 async def test_a_flood_of_past_times_is_bounded() -> None:
     stage = Stage()
     faults = [

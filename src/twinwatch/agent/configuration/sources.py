@@ -243,10 +243,14 @@ class _Merging:
         plain = self._plain()
         hub = self._judged("hub", self._said("hub", "TWINWATCH_HUB"), str, content.hub)
         address = ""
+        key = self._enrolment_key()
+        local = self._local()
         if hub is None:
-            self._problems.add(
-                "", "no hub: give its address with --hub https://…, in TWINWATCH_HUB or as hub: in the file"
-            )
+            # Without a hub the agent's own page is what it is good for; a key is of no use then, but was given.
+            if key is not None or not local.enabled:
+                self._problems.add(
+                    "", "no hub: give its address with --hub https://…, in TWINWATCH_HUB or as hub: in the file"
+                )
         else:
             try:
                 address = hub_address(hub, allow_plain_http=plain)
@@ -263,7 +267,7 @@ class _Merging:
             hub=address,
             state_dir=state_dir or self._default_state_dir(),
             server_name=name or self._host_name(),
-            enrolment_key=self._enrolment_key(),
+            enrolment_key=key,
             heartbeat_seconds=self._seconds(
                 "heartbeat_seconds", "TWINWATCH_HEARTBEAT_INTERVAL", content.heartbeat_seconds
             )
@@ -275,7 +279,7 @@ class _Merging:
             allow_plain_http=plain,
             precedence=self._of_file("precedence", content.precedence) or "file",
             remote=self._of_file("remote", content.remote) or Remote(),
-            local=self._local(),
+            local=local,
             log=self._log(),
             buffer=self._of_file("buffer", content.buffer) or BufferSettings(),
         )

@@ -95,7 +95,6 @@ def test_every_problem_is_told_with_line_key_expectation_and_nearest_name(desk: 
         "  - {name: x, metric: m}\n"
     )
     assert problems(desk) == [
-        "no hub: give its address with --hub https://…, in TWINWATCH_HUB or as hub: in the file",
         "/agent.yaml:1:1: unknown key hubb: did you mean hub?",
         "/agent.yaml:2:21: heartbeat_interval: expected a duration of 5s to 1m, such as 30s; did you mean 60s?",
         "/agent.yaml:3:13: precedence: 'mine': expected file or hub",
@@ -266,7 +265,8 @@ KEYS = st.sampled_from(
     [
         "hub", "api_key", "api_key_file", "server_name", "heartbeat_interval", "state_dir", "remote", "local",
         "log", "buffer", "monitors", "rules", "type", "name", "enabled", "interval", "timeout", "connection", "url",
-        "endpoints", "headers", "listen", "token", "format", "max_size", "metric", "hold", "password_file", "exec", "<<",
+        "endpoints", "headers", "listen", "token", "format", "max_size", "metric", "hold", "password_file", "exec",
+        "<<",
     ]
 )  # fmt: skip
 LEAVES = (

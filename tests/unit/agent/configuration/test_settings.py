@@ -91,8 +91,10 @@ def test_plain_http_is_a_choice() -> None:
 
 
 def test_no_hub_and_a_bad_interval_name_the_remedy() -> None:
-    with pytest.raises(Misconfigured, match="--hub"):
-        settings()
+    for without_use in ({"TWINWATCH_ENROLMENT_KEY": "twe_x"}, {"TWINWATCH_LOCAL": "off"}):
+        with pytest.raises(Misconfigured, match="--hub"):
+            settings(**without_use)
+    assert settings().hub == ""  # its own page is what it is good for then
     for bad in ("5", "1s 2m", "-3s", "0s", "2h"):
         with pytest.raises(Misconfigured, match="TWINWATCH_PUSH_INTERVAL"):
             settings(TWINWATCH_HUB="https://h", TWINWATCH_PUSH_INTERVAL=bad)

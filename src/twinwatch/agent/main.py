@@ -20,15 +20,14 @@ from pathlib import Path
 
 from twinwatch import __version__
 from twinwatch.agent.buffer import BufferUnusable
-from twinwatch.agent.catalogue import kinds_of
 from twinwatch.agent.configuration import Misconfigured, add_arguments
 from twinwatch.agent.configuration.configurator import Configurator
 from twinwatch.agent.configuration.sources import Sources
 from twinwatch.agent.daemon import Agent
 from twinwatch.agent.identity import IdentityUnusable
+from twinwatch.agent.installed import Installed, installed
 from twinwatch.agent.logs import open_log
 from twinwatch.agent.uplink.enrolment import EnrolmentRefused
-from twinwatch.monitors.discover import Found, discover
 from twinwatch.world.clock import SystemClock
 from twinwatch.world.doors import World
 from twinwatch.world.host import Host
@@ -59,8 +58,8 @@ async def run(args: argparse.Namespace) -> int:
         loop.add_signal_handler(number, stop.set)
     http: AiohttpHttp | None = None
     try:
-        found = found_monitors()
-        configurator = Configurator(Sources(args), found)
+        monitors = installed_monitors()
+        configurator = Configurator(Sources(args), monitors.found)
         settings = configurator.settings
         open_log(settings.log.format, settings.log.level)
         http = AiohttpHttp(ca_file=settings.ca_file, connections=4, proxies=True)
@@ -71,7 +70,7 @@ async def run(args: argparse.Namespace) -> int:
             agent = Agent(
                 configurator,
                 world,
-                kinds=kinds_of(found.monitors.values()),
+                kinds=monitors.kinds,
                 supervisor=Supervisor(),
                 started=gc.freeze,
             )
@@ -105,12 +104,12 @@ def main(arguments: list[str] | None = None) -> int:
     return command(parser.parse_args(arguments))
 
 
-def found_monitors() -> Found:
+def installed_monitors() -> Installed:
     """The monitors of this installation; flaws of plug-ins are logged."""
-    found = discover()
-    for flaw in found.flaws:
+    monitors = installed()
+    for flaw in monitors.found.flaws:
         _log.warning("monitor %s is left out: %s", flaw.source, flaw.reason)
-    return found
+    return monitors
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from twinwatch.monitors import Check, Finding, Moment, Reading, Unreadable
+from twinwatch.monitors import Absent, Check, Finding, Moment, Reading, Unreadable
 from twinwatch.monitors.options import options_of
 from twinwatch.monitors.systemd import Systemd
 from twinwatch.testing.paper import paper_world
@@ -102,7 +102,7 @@ class Eyes:
     async def watch(self) -> None:
         """Starts again when the connection is lost, as the agent does."""
         while True:
-            with suppress(BusUnavailable):
+            with suppress(Absent, Unreadable):
                 await self.monitor.watch(self.world, self.woken.set)
             await asyncio.sleep(0.05)
 

@@ -121,8 +121,14 @@ class Systemd:
     async def watch(self, world: World, changed: Callable[[], None]) -> None:
         """Listens to systemd for as long as the connection lasts.
 
-        Raises: BusUnavailable.
+        Raises: Absent, Unreadable.
         """
+        try:
+            await self._listen(world, changed)
+        except BusUnavailable as err:
+            raise self._reason(err, world.host) from err
+
+    async def _listen(self, world: World, changed: Callable[[], None]) -> None:
         woken = asyncio.Event()
         replaced = False
 

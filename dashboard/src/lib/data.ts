@@ -13,7 +13,7 @@ import { learnHubTime } from "./clock";
 import { onLive, openLive, watchServer } from "./live";
 import { type Columns, type Frame, frameOf, INSTANCE } from "./series";
 import type { Presence } from "./session";
-import { takeStanding } from "./standing";
+import { reload, takeStanding } from "./standing";
 
 /** How long the live tail of a server is kept; ranges are loaded again well before. */
 const TAIL_MS = 30 * 60_000;
@@ -171,11 +171,12 @@ export function useLiveData(presence: Presence): void {
         // open can lack a sample.
         void cache.invalidateQueries({
           predicate: ({ queryKey: [kind], state }) =>
-            event.missed
-              ? kind !== "status" && kind !== "me"
-              : (kind === "range" || kind === "checks" || kind === "configuration") &&
-                state.dataUpdatedAt > 0,
+            event.missed ? kind !== "status" && kind !== "me" : kind === "range" && state.dataUpdatedAt > 0,
         });
+        if (!event.missed) {
+          reload(cache, ["checks"]);
+          reload(cache, ["configuration"]);
+        }
       } else if (event.type === "server") {
         const { data } = event;
         cache.setQueryData(servers.queryKey, (known) => merged(known, data));

@@ -1,5 +1,11 @@
 /** How a server's checks and monitors stand, and its configuration: cached answers, kept fresh by the live stream. */
-import { type QueryClient, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import {
+  type QueryClient,
+  type QueryKey,
+  useMutation,
+  useQuery,
+  useQueryClient,
+} from "@tanstack/react-query";
 import { useEffect } from "react";
 import { type Checks, type Configuration, hub, Problem, taken } from "./api";
 import { learnHubTime } from "./clock";
@@ -88,6 +94,11 @@ export function takeStanding(cache: QueryClient, news: Partial<Checks> & { serve
       ...known,
       ...news,
     }));
-  else void cache.invalidateQueries({ queryKey: ["checks", id] });
-  void cache.invalidateQueries({ queryKey: ["configuration", id] });
+  else reload(cache, ["checks", id]);
+  reload(cache, ["configuration", id]);
+}
+
+/** Loads again; an answer that is on its way may be older than what has just been heard of, so it is not waited for. */
+export function reload(cache: QueryClient, queryKey: QueryKey): void {
+  void cache.cancelQueries({ queryKey }).then(() => cache.invalidateQueries({ queryKey }));
 }

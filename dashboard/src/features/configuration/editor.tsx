@@ -10,7 +10,7 @@ import { Refusal } from "@/ui/faces";
 import { Panel } from "@/ui/panel";
 import { Fields } from "./compound";
 import { type DraftOf, draftOfFields, optionsOf, UNKNOWN_KIND } from "./draft";
-import { faultsOf, freeName, nameOf, withEntry } from "./entries";
+import { askedAgain, faultsOf, freeName, nameOf, withEntry } from "./entries";
 import { type Field, fieldsOf, type Json } from "./schema";
 import { Changed } from "./standing";
 
@@ -48,7 +48,8 @@ export function Editor({
   const name = nameOf(read.entry);
   if (taken.includes(name)) read.faults.set("name", `There is another monitor called ${name}`);
   // The agent's word stands beside its field until there is a newer one of the form's own.
-  const faults = new Map([...faultsOf(problems), ...(tried ? read.faults : [])]);
+  const again = save.error ? askedAgain(save.error.message) : [];
+  const faults = new Map([...faultsOf(problems), ...again, ...(tried ? read.faults : [])]);
   const conflict = save.error instanceof Problem && save.error.status === 409;
   // What is on its way, or has just arrived, is one's own.
   const overtaken = configuration.version > base && !save.isPending && !save.isSuccess;

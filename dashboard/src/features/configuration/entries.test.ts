@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import type { Configuration, MonitorEntry, MonitorStanding } from "@/lib/api";
 import {
+  askedAgain,
   faultsOf,
   freeName,
   nameOf,
@@ -82,6 +83,12 @@ test("a problem says which field it means", () => {
     ["options.endpoints.0.url", "expected a URL"],
     ["interval", "expected 5s to 1h"],
   ]);
+});
+
+test("a secret that must be entered again is told at its field", () => {
+  const refusal = "monitor pages, option endpoints[0].token: no secret is kept here that *** could stand for";
+  expect([...askedAgain(refusal).keys()]).toEqual(["options.endpoints.0.token"]);
+  expect(askedAgain("something else").size).toBe(0);
 });
 
 test("monitors are changed, added and removed by name", () => {

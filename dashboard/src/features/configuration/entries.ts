@@ -109,6 +109,14 @@ export function faultsOf(problems: readonly string[]): Map<string, string> {
   return faults;
 }
 
+/** The hub keeps a secret only for what it was entered for: which one it asks for again, by the place of its field. */
+export function askedAgain(refusal: string): Map<string, string> {
+  const found = /^monitor .+, option (\S+): no secret is kept here/.exec(refusal);
+  if (!found?.[1]) return new Map();
+  const place = found[1].replaceAll(/\[(\d+)\]/g, ".$1");
+  return new Map([[`options.${place}`, "Enter it again: it was kept for what stood here before"]]);
+}
+
 /** The monitors with this one instead of the one called `old`; at the end if that is not there. */
 export function withEntry(
   monitors: readonly MonitorEntry[],

@@ -1,0 +1,125 @@
+"""An agent on strings: it says to a real hub, over real HTTP, what a test wants said.
+
+For what a real agent on this machine cannot be made to show: hundreds of checks, a backlog, a refused configuration.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.request
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from twinwatch.protocol.checks import CheckStanding, ConfigurationStanding, MonitorStanding, Report
+from twinwatch.protocol.configuration import Configuration
+from twinwatch.protocol.heartbeat import Delivery, Heartbeat
+from twinwatch.protocol.hello import Register, Registered
+from twinwatch.protocol.metrics import Catalogue
+from twinwatch.protocol.samples import Batch, Frame, SeriesKey, shape_of
+
+VERSION = "0.1.0"
+NOTHING = ConfigurationStanding()
+
+
+def now() -> int:
+    """The wall clock, ms UTC."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass
+class Puppet:
+    """One registered server. Each method is one request."""
+
+    url: str
+    name: str
+    enrolment_key: str
+    _key: str = ""
+    uuid: str = ""
+    _sequence: int = 0
+
+    def register(self) -> None:
+        """Comes to be known."""
+        said = Register(install_id=str(uuid.uuid4()), server_name=self.name, agent_version=VERSION)
+        answer = self._ask("POST", "register", said, key=self.enrolment_key)
+        registered = msgspec.json.decode(answer, type=Registered)
+        self.uuid, self._key = registered.server_uuid, registered.server_key
+
+    def heartbeat(self, delivery: Delivery | None = None) -> None:
+        """A sign of life."""
+        self._ask("POST", "heartbeat", Heartbeat(self.uuid, now(), VERSION, delivery))
+
+    def declare(self, catalogue: Catalogue) -> None:
+        """Says what it measures and could watch."""
+        whole = msgspec.structs.replace(catalogue, digest=catalogue.fingerprint())
+        self._ask("POST", "catalogue", whole)
+
+    def report(
+        self,
+        *,
+        monitors: tuple[MonitorStanding, ...] = (),
+        checks: tuple[CheckStanding, ...] = (),
+        configuration: ConfigurationStanding = NOTHING,
+    ) -> None:
+        """Says how everything stands."""
+        whole = Report(monitors=monitors, checks=checks, configuration=configuration)
+        self._ask("POST", "report", msgspec.structs.replace(whole, digest=whole.fingerprint()))
+
+    def measure(
+        self, monitor: str, values: list[tuple[SeriesKey, float]], *, runs: int = 60, apart_ms: int = 15_000
+    ) -> None:
+        """Sends the same values for some runs up to now."""
+        shape = shape_of(monitor, tuple(key for key, _ in values))
+        newest = now()
+        times = [newest - apart_ms * back for back in reversed(range(runs))]
+        columns: list[list[float | None]] = [[value] * runs for _, value in values]
+        self._sequence += 1
+        self._ask("POST", "samples", Batch(self._sequence, newest, [Frame(shape.id, times, columns)], [shape]))
+
+    def configuration(self) -> Configuration:
+        """What it is to watch."""
+        return msgspec.json.decode(self._ask("GET", "configuration"), type=Configuration)
+
+    def _ask(self, method: str, path: str, said: msgspec.Struct | None = None, *, key: str = "") -> bytes:
+        request = urllib.request.Request(
+            f"{self.url}/api/v1/agent/{path}",
+            data=None if said is None else msgspec.json.encode(said),
+            headers={
+                "Authorization": f"Bearer {key or self._key}",
+                "Content-Type": "application/json",
+                "Accept": "application/json",
+            },
+            method=method,
+        )
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return bytes(answer.read())
+
+
+def person(url: str, email: str, password: str) -> str:
+    """A person's access token."""
+    return str(
+        ask(url, "POST", "/auth/v1/token?grant_type=password", {"email": email, "password": password})["access_token"]
+    )
+
+
+def enrolment_key(url: str, token: str) -> str:
+    """A key that lets puppets in."""
+    me = ask(url, "GET", "/api/v1/me", token=token)
+    asked = {"organization_id": me["organizations"][0]["id"], "name": "Puppets"}
+    return str(ask(url, "POST", "/api/v1/enrolment-keys", asked, token=token)["key"])
+
+
+def ask(url: str, method: str, path: str, body: object = None, *, token: str = "") -> dict[str, Any]:
+    """One request of a person's; nothing is an empty answer."""
+    request = urllib.request.Request(
+        url + path,
+        data=None if body is None else json.dumps(body).encode(),
+        headers={"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})},
+        method=method,
+    )
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        found: dict[str, Any] = json.loads(answer.read() or b"{}")
+        return found

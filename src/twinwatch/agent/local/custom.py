@@ -15,10 +15,12 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from twinwatch.agent.buffer import BufferUnusable, Tick
 from twinwatch.agent.local.learned import FACETS, Clash, Learned
 from twinwatch.agent.local.pushed import PAST_MILLISECONDS, Pushed, Way, fault_of
+from twinwatch.agent.local.remembered import recall, remember
 from twinwatch.agent.shaping import lawful
 from twinwatch.monitors import Declaration
 from twinwatch.monitors.digits import rate
@@ -37,6 +39,8 @@ FLUSH_SECONDS = 10.0
 STRETCH_MILLISECONDS = 10_000
 IDLE_SECONDS = 3600.0
 PRUNE_SECONDS = 600.0
+REMEMBER_SECONDS = 6 * 3600.0
+"""How often it is written down when a metric was last pushed, besides whenever there is a new one."""
 WAITING = 20_000
 """Most values that wait for the next writing; those of past times wait apart from one another."""
 
@@ -82,8 +86,8 @@ class _Stretch:
 class Custom:
     """Takes pushes and has them kept every ``FLUSH_SECONDS``.
 
-    ``taken`` says which monitor a metric's name belongs to already, or None; ``changed`` is called when
-    ``declaration`` is a new one.
+    ``memory`` is the file that keeps their names over a restart; ``taken`` says which monitor a metric's name belongs
+    to already, or None; ``changed`` is called when ``declaration`` is a new one.
     """
 
     def __init__(
@@ -94,6 +98,7 @@ class Custom:
         taken: Callable[[str], str | None] = lambda name: None,
         changed: Callable[[], None] = lambda: None,
         max_series: int = MAX_SERIES,
+        memory: Path | None = None,
     ) -> None:
         self._clock = clock
         self._keep = keep
@@ -102,6 +107,10 @@ class Custom:
         self._max_series = max_series
         self._sources: dict[Key, _Source] = {}
         self._learned = Learned()
+        self._memory = memory
+        self._remembered = clock.monotonic()
+        if memory is not None:
+            self._learned.recall(recall(memory), clock.now(), clock.monotonic())
         self._stretches: dict[int, _Stretch] = {}
         self._waiting = self._series = 0
         self._shapes: list[Shape] = []
@@ -133,7 +142,12 @@ class Custom:
     async def flush(self) -> None:
         """Write what waits. Call it once more at the end."""
         ticks = self._ticks()
-        if self._learned.settle(self._clock.monotonic()):
+        monotonic = self._clock.monotonic()
+        news = self._learned.settle(monotonic)
+        if self._memory is not None and (news or monotonic - self._remembered > REMEMBER_SECONDS):
+            self._remembered = monotonic
+            remember(self._memory, self._learned.remembered(self._clock.now(), monotonic))
+        if news:
             self._changed()
         if not ticks:
             return

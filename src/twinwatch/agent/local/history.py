@@ -113,7 +113,11 @@ async def lines_of(read: PageReader, metrics: Collection[str], *, first: int, st
                 if value is not None:
                     line.sums[bucket] += value
                     line.counts[bucket] += 1
-    found = [Line(metric, dict(labels), line.means()) for (metric, labels), line in sorted(sums.items(), key=_by_name)]
+    found = [
+        Line(metric, dict(labels), line.means())
+        for (metric, labels), line in sorted(sums.items(), key=_by_name)
+        if any(line.counts)
+    ]
     return Lines(first, step, points, found, len(left_out))
 
 

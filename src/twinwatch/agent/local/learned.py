@@ -6,9 +6,11 @@ for ``FORGOTTEN_SECONDS`` is forgotten; at most ``METRICS`` are known, the longe
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from twinwatch.agent.local.pushed import HELP_CHARACTERS, Pushed
+from twinwatch.agent.local.remembered import Remembered
 from twinwatch.monitors import Declaration
 from twinwatch.monitors.distributions import QUANTILES
 from twinwatch.protocol import limits
@@ -19,6 +21,7 @@ FACETS = (".count", ".sum", ".mean", *(f".{ending}" for ending, _ in QUANTILES))
 SETTLED_SECONDS = 3600.0
 FORGOTTEN_SECONDS = 7 * 86_400.0
 METRICS = 1_000
+KINDS = ("gauge", "counter", "histogram")
 VALUE = "{value}"
 COUNT = "{count}"
 
@@ -79,6 +82,33 @@ class Learned:
             facts.labels |= pushed.labels.keys()
             self._news = True
         facts.heard = monotonic
+
+    def recall(self, remembered: Iterable[Remembered], now: int, monotonic: float) -> None:
+        """Know these as well; they may be pushed as something else at once. ``now`` is ms UTC."""
+        for each in list(remembered)[:METRICS]:
+            age = max((now - each.heard) / 1000, SETTLED_SECONDS + 1)
+            if each.kind in KINDS and age < FORGOTTEN_SECONDS and each.name not in self._facts:
+                like = Pushed(each.name, "gauge", 0.0, {}, each.unit, each.help)
+                try:
+                    facts = self._begin(like, each.kind, monotonic - age)
+                except Clash:
+                    continue
+                facts.labels |= set(each.labels[: limits.LABELS_PER_SERIES])
+        self.settle(monotonic)
+
+    def remembered(self, now: int, monotonic: float) -> list[Remembered]:
+        """All that is known, for ``recall``."""
+        return [
+            Remembered(
+                name,
+                facts.kind,
+                now - round((monotonic - facts.heard) * 1000),
+                facts.unit,
+                facts.help,
+                sorted(facts.labels),
+            )
+            for name, facts in self._facts.items()
+        ]
 
     def settle(self, monotonic: float) -> bool:
         """Forget what is past and make the declaration anew if anything changed; whether it did."""

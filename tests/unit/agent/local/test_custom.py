@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -240,6 +242,32 @@ async def test_the_catalogue_follows_once_per_writing() -> None:
     await stage.after(10, gauge("a", 1), gauge("b", 1, x="2"))
     assert stage.changes == 1
     assert [(chart.title, chart.by) for chart in stage.custom.declaration.charts] == [("a", ()), ("b", ("x",))]
+
+
+async def test_a_restart_forgets_no_metric_that_was_pushed_of_late(tmp_path: Path) -> None:
+    memory = tmp_path / "custom-metrics.json"
+    before = Stage(memory=memory)
+    histogram = Pushed("t", "counter", Distribution((1.0,), (0, 0), 0.0), {"route": "/"}, "s", "How long it took")
+    await before.after(0, gauge("a", 1, unit="By", n="1"), histogram)
+    assert stat.S_IMODE(memory.stat().st_mode) == 0o600
+    after = Stage(memory=memory)
+    assert after.custom.declaration == before.custom.declaration
+    assert after.custom.series == 0
+    assert await after.after(0, counter("a", 1)) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"[", b"[1]", b'[{"name":"a","kind":"x","heard":0}]', b"\xff" * 100])
+async def test_a_damaged_memory_is_none(tmp_path: Path, content: bytes) -> None:
+    memory = tmp_path / "custom-metrics.json"
+    memory.write_bytes(content)
+    assert Stage(memory=memory).custom.declaration.metrics == ()
+
+
+async def test_what_was_not_pushed_for_a_week_is_forgotten(tmp_path: Path) -> None:
+    memory = tmp_path / "custom-metrics.json"
+    await Stage(memory=memory).after(0, gauge("a", 1))
+    memory.write_bytes(memory.read_bytes().replace(str(NOW).encode(), str(NOW - 8 * 86_400_000).encode()))
+    assert Stage(memory=memory).custom.declaration.metrics == ()
 
 
 async def test_more_series_than_a_shape_may_have_are_several_shapes() -> None:

@@ -4,9 +4,9 @@ import { show, silence } from "./lists.js";
 
 const STATUS_MS = 5_000;
 const SILENT_MS = 12_000;
-const SPANS = [["1 h", 3_600_000], ["6 h", 21_600_000], ["24 h", 86_400_000]];
+const SPANS = [["15 min", 900_000], ["1 h", 3_600_000], ["6 h", 21_600_000], ["24 h", 86_400_000]];
 const POINTS = 300;
-let span = SPANS.some(([, ms]) => ms === Number(location.hash.slice(1))) ? Number(location.hash.slice(1)) : 3_600_000;
+let span = SPANS.find(([, ms]) => ms === Number(location.hash.slice(1)))?.[1] ?? 0;
 let answered = Date.now();
 let ahead = 0;
 let drawn = "";
@@ -27,7 +27,8 @@ class Group {
     const units = new Map(monitor.metrics.map((metric) => [metric.name, metric.unit]));
     this.charts = monitor.charts.map((chart) => new Chart(chart, units.get(chart.metrics[0]) ?? "", this.interval));
     const grid = element("div", { className: "grid" }, ...this.charts.map((chart) => chart.card));
-    this.node = element("section", { className: "group" }, element("h3", { textContent: monitor.title }), grid);
+    this.rest = element("p", { className: "rest" });
+    this.node = element("section", { className: "group" }, element("h3", { textContent: monitor.title }), grid, this.rest);
     this.due = 0;
     new IntersectionObserver(([seen]) => {
       this.seen = seen.isIntersecting;
@@ -50,13 +51,19 @@ class Group {
       this.data = held && fresh.step === held.step ? joined(held, fresh, until - wanted) : held ? null : fresh;
       this.span = wanted;
       this.due = this.data ? Date.now() + Math.min(60_000, Math.max(5_000, Math.max(this.data.step, this.interval) / 2)) : 0;
-      if (this.data) for (const chart of this.charts) chart.draw(this.data);
+      if (this.data) this.draw();
     } catch {
       this.due = Date.now() + STATUS_MS;
     } finally {
       this.asking = false;
       if (wanted !== span) this.refresh();
     }
+  }
+
+  draw() {
+    for (const chart of this.charts) chart.draw(this.data);
+    const empty = this.charts.filter((chart) => chart.card.hidden).map((chart) => chart.chart.title);
+    this.rest.textContent = empty.length ? `No samples in this span: ${empty.join(", ")}` : "";
   }
 
   again() {
@@ -124,6 +131,10 @@ async function refresh() {
     ahead = status.time - answered;
     silence(null);
     show(status);
+    if (!span) {
+      span = status.uptime_seconds < 1_500 ? SPANS[0][1] : SPANS[1][1];
+      switchSpan();
+    }
     if (turn++ % 6 === 0) draw(await ask("/api/v1/catalogue"));
     for (const group of groups) group.refresh();
   } catch (error) {
@@ -136,7 +147,6 @@ function watch() {
   if (!document.hidden && quiet > SILENT_MS) silence(quiet / 1000);
 }
 
-switchSpan();
 refresh();
 setInterval(refresh, STATUS_MS);
 setInterval(watch, 1_000);

@@ -70,6 +70,7 @@ export class Chart {
       a.below - b.below || a.name.localeCompare(b.name, "en", { numeric: true }));
     this.left = Math.max(0, found.length - MOST_LINES);
     this.lines = found.slice(0, MOST_LINES);
+    this.card.hidden = !found.length;
     // What is above and below the axis of one thing has one colour, unless there is only one thing.
     const sides = (this.chart.by ?? []).filter((key) => found.some((line) => mirrored.includes(line.labels[key])));
     const thing = (line) => (mirrored.length ? [line.metric, ...this.chart.by.filter((key) => !sides.includes(key)).map((key) => line.labels[key])].join("\n") : line.name);

@@ -526,6 +526,8 @@ class Faults(RuleBasedStateMachine):
         assert min(figures.delivered, figures.waiting, figures.in_flight, figures.dropped, figures.set_aside) >= 0
         delivery = self.buffer.delivery()
         assert delivery.collected == delivery.delivered + delivery.pending + delivery.dropped
+        assert delivery.pending == figures.waiting + figures.in_flight
+        assert (delivery.delivered, delivery.collected) == (figures.delivered, figures.collected)
         assert self.lost_memory or figures.collected == len(self.kept)
 
 

@@ -228,15 +228,24 @@ class Buffer:
         )
 
     def delivery(self) -> Delivery:
-        """The accounts as the hub is told them: what was set aside counts as dropped."""
-        figures = self.figures()
+        """The accounts as the hub is told them: what was set aside counts as dropped. Costs no look at the ticks."""
+        oldest = self._try(BufferFile.oldest_waiting)
+        last, owed, spare = self._last, self._owed, self._spare
+        landed = len(self._handed[1]) if self._handed and self._fate and self._fate.becomes != "released" else 0
+        delivered = last.delivered + owed.delivered
+        dropped = last.dropped + owed.dropped + last.set_aside + owed.set_aside
+        if self._fate and self._fate.becomes == "acknowledged":
+            delivered += landed
+        else:
+            dropped += landed
+        times = [time for time in (oldest, spare.oldest_waiting) if isinstance(time, int)]
         return Delivery(
-            collected=figures.collected,
-            delivered=figures.delivered,
-            pending=figures.waiting + figures.in_flight,
-            dropped=figures.dropped + figures.set_aside,
+            collected=last.collected + owed.collected,
+            delivered=delivered,
+            pending=last.pending - landed + spare.waiting + spare.in_flight,
+            dropped=dropped,
             buffer_bytes=self.size_bytes(),
-            oldest_pending=figures.oldest_waiting,
+            oldest_pending=min(times, default=None),
         )
 
     def size_bytes(self) -> int:

@@ -23,6 +23,7 @@ from twinwatch.agent.identity import FILE as IDENTITY_FILE
 from twinwatch.agent.identity import Identity, Registration, keep_identity, load_identity
 from twinwatch.agent.local import custom as custom_metrics
 from twinwatch.agent.local.custom import Custom
+from twinwatch.agent.local.remembered import FILE as CUSTOM_FILE
 from twinwatch.agent.own import Appetite
 from twinwatch.agent.plan import Plan
 from twinwatch.agent.scheduler import Scheduler
@@ -194,6 +195,7 @@ class _Life:
             taken=self._owner_of,
             changed=self._scheduler.facts_changed.set,
             max_series=settings.local.max_series,
+            memory=settings.state_dir / CUSTOM_FILE,
         )
         self._appetite = Appetite(
             clock=world.clock,

@@ -35,7 +35,7 @@ def entry() -> None:
 
 def make_parser() -> argparse.ArgumentParser:
     """Every command and argument; docs/reference is written from it."""
-    from twinwatch.agent.configuration import add_arguments
+    from twinwatch.agent.configuration.sources import add_arguments, add_file_argument, add_state_argument
 
     parser = argparse.ArgumentParser("twinwatch", description="Two watchers for every server.")
     parser.add_argument("--version", action="version", version=f"twinwatch {__version__}")
@@ -49,7 +49,18 @@ def make_parser() -> argparse.ArgumentParser:
     agent = verbs.add_parser("agent", help="the daemon on a monitored server").add_subparsers(required=True)
     agent_run = agent.add_parser("run", help="watch this machine and bring it to a hub")
     add_arguments(agent_run)
+    _once_arguments(agent_run)
     agent_run.set_defaults(run=_agent_run)
+    status = agent.add_parser(
+        "status",
+        help="how the running agent stands",
+        description="How the running agent stands: hub, buffer, monitors, checks. Exit codes: 0 all is well; "
+        "1 something is down, failing or refused; 2 called wrongly; 3 no agent runs there.",
+    )
+    add_file_argument(status)
+    add_state_argument(status)
+    status.add_argument("--json", action="store_true", help="print JSON")
+    status.set_defaults(run=_agent_status)
     check = agent.add_parser("check-config", help="judge the configuration: every problem, or what would run")
     add_arguments(check)
     check.set_defaults(run=_agent_check_config)
@@ -173,6 +184,19 @@ def _hub_openapi(_: argparse.Namespace) -> int:
 
 def _agent_run(args: argparse.Namespace) -> int:
     from twinwatch.agent.main import command
+
+    return command(args)
+
+
+def _once_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--once", action="store_true", help="run every monitor twice, print what would be sent, and end; 1 if not well"
+    )
+    parser.add_argument("--json", action="store_true", help="with --once: print JSON")
+
+
+def _agent_status(args: argparse.Namespace) -> int:
+    from twinwatch.agent.asking import command
 
     return command(args)
 

@@ -92,8 +92,13 @@ async def run(args: argparse.Namespace) -> int:
 
 def command(args: argparse.Namespace) -> int:
     """``twinwatch agent run`` with parsed arguments; the result is the exit code."""
-    open_log(getattr(args, "log_format", None) or "")
+    once = getattr(args, "once", False)
+    open_log(getattr(args, "log_format", None) or "", "error" if once else "info")
     os.umask(0o077)
+    if once:
+        from twinwatch.agent.once import run_once  # noqa: PLC0415 - nothing that an agent which stays needs
+
+        return asyncio.run(run_once(args, installed_monitors().found))
     return asyncio.run(run(args))
 
 

@@ -218,7 +218,12 @@ class Standing:
 
     def _publish(self, name: str) -> None:
         claims = self._claims[name].values()
-        told = [claim for claim in claims if not claim.stale] or claims
+        # What a part said before its plan changed says more than that another part fails.
+        told = (
+            [claim for claim in claims if not claim.stale]
+            or [claim for claim in claims if claim.check.reason != FAILING]
+            or claims
+        )
         check = min((claim.check for claim in told), key=lambda check: _BADNESS[check.state])
         before = self._published.get(name)
         if before is not None and (before.state, before.reason) == (check.state, check.reason):

@@ -11,12 +11,15 @@ import pkgutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING
 
 from twinwatch import monitors
 from twinwatch.monitors import Monitor, Options
 from twinwatch.protocol.limits import METRIC_NAME_CHARACTERS
 from twinwatch.protocol.metrics import Chart, Headline, Metric
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 GROUP = "twinwatch.monitors"
 OWED = ("name", "title", "Options", "interval_seconds", "deadline_seconds", "metrics", "charts", "headlines", "read")
@@ -43,6 +46,8 @@ def discover(plugins: Iterable[EntryPoint] | None = None) -> Found:
 
     Cost: imports every monitor. A plug-in's import may do anything, so whatever it raises is caught here.
     """
+    from importlib.metadata import entry_points  # noqa: PLC0415 - half a megabyte, for who looks
+
     found: dict[str, type[Monitor]] = {}
     flaws: list[Flaw] = []
     for source, candidate in _candidates(entry_points(group=GROUP) if plugins is None else plugins):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import pkgutil
 import re
-from importlib.resources import files
 
 NAME = re.compile(r"^-- name: *(\w+) *$", re.MULTILINE)
 
 
 def load_statements(package: str, file: str) -> dict[str, str]:
     """The statements of a packaged ``.sql`` file by name, in its order. Text before the first name is ignored."""
-    parts = NAME.split(files(package).joinpath(file).read_text(encoding="utf-8"))
+    # Not importlib.resources, which brings a megabyte of zip files and the like into every agent.
+    content = pkgutil.get_data(package, file)
+    if content is None:
+        raise FileNotFoundError(f"{package}/{file}")
+    parts = NAME.split(content.decode())
     return {name: text.strip() for name, text in zip(parts[1::2], parts[2::2], strict=True)}

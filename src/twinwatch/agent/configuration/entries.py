@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, metadata
 from typing import Any
 
 from twinwatch.agent.configuration.judging import judged
@@ -185,6 +184,8 @@ def _planned(
 
 
 def _extras() -> list[str]:
+    from importlib.metadata import PackageNotFoundError, metadata  # noqa: PLC0415 - half a megabyte, for an error
+
     try:
         return metadata("twinwatch").get_all("Provides-Extra") or []
     except PackageNotFoundError:

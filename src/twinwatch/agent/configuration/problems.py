@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import TypeAlias
 
 Path: TypeAlias = tuple[str | int, ...]
@@ -54,6 +53,8 @@ def spelled_path(path: Path) -> str:
 def instead(name: str, known: Iterable[str]) -> str:
     """What to offer for an unknown name: the nearest known one, and else all of them."""
     known = sorted(known)
+    from difflib import get_close_matches  # noqa: PLC0415 - for an error
+
     nearest = get_close_matches(name.lower(), known, n=1, cutoff=0.6)
     if nearest:
         return f"did you mean {nearest[0]}?"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import pkgutil
 from hashlib import blake2b
-from importlib.resources import files
 
 from twinwatch.agent.local import web
 from twinwatch.agent.local.connections import HEADERS
@@ -26,7 +26,7 @@ POLICY = (
 
 def page(request: web.BaseRequest, name: str, status: int = 200) -> web.Response:
     """One of ``FILES``, or 304 where the browser has it."""
-    body = files("twinwatch.agent.local").joinpath("page", name).read_bytes()
+    body = pkgutil.get_data("twinwatch.agent.local", f"page/{name}") or b""
     tag = f'"{blake2b(body, digest_size=8).hexdigest()}"'
     headers = {
         **HEADERS,

@@ -7,6 +7,7 @@ them is left out, the same each time.
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite
 
@@ -18,6 +19,7 @@ from twinwatch.agent.plain import plain
 from twinwatch.agent.plan import Plan, Planned
 from twinwatch.monitors import Declaration, Monitor
 from twinwatch.monitors.options import schema_of
+from twinwatch.protocol.limits import METRIC_NAME_CHARACTERS as NAME_CHARACTERS
 from twinwatch.protocol.metrics import Catalogue, Chart, Headline, Metric, MonitorFacts, MonitorKind
 
 MONITORS = 200
@@ -29,6 +31,8 @@ HOST_FACTS = 100
 TEXT_CHARACTERS = 1_000
 LONGEST_GAP_SECONDS = 60.0
 """Charts of the agent's own figures take a longer silence for a gap, however seldom the other monitors run."""
+
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s(?=[A-Z])")
 
 
 def catalogue_of(
@@ -95,8 +99,7 @@ def kinds_of(monitors: Iterable[type[Monitor]]) -> tuple[MonitorKind, ...]:
 def first_sentence(kind: type) -> str:
     """The first sentence of the class's docstring, on one line."""
     text = " ".join((inspect.getdoc(kind) or "").partition("\n\n")[0].split())
-    sentence, stop, _ = text.partition(". ")
-    return sentence + "." if stop else sentence
+    return _SENTENCE_END.split(text, maxsplit=1)[0]
 
 
 def _facts(instances: Sequence[Planned], taught: Sequence[Declaration], room: int) -> MonitorFacts:
@@ -129,8 +132,9 @@ def _facts_within(facts: MonitorFacts, room: int) -> MonitorFacts:
     """The facts with lawful texts, each metric and chart once, and at most ``room`` metrics."""
     metrics: dict[str, Metric] = {}
     for metric in facts.metrics:
-        if metric.name not in metrics and len(metrics) < room:
-            metrics[metric.name] = Metric(_text(metric.name), _text(metric.unit), _text(metric.help), metric.good)
+        lawful = metric.name and metric.name == plain(metric.name, NAME_CHARACTERS)
+        if lawful and metric.name not in metrics and len(metrics) < room:
+            metrics[metric.name] = Metric(metric.name, _text(metric.unit), _text(metric.help), metric.good)
     charts: dict[tuple[str, tuple[str, ...]], Chart] = {}
     for chart in facts.charts:
         drawn = [metrics.get(name) for name in chart.metrics]

@@ -36,7 +36,6 @@ from twinwatch.world.clock import Clock
 FAILING = "monitor-failing"
 """Reason of a check whose monitor could not judge it."""
 REASON_CHARACTERS = 128
-NAME_CHARACTERS = limits.METRIC_NAME_CHARACTERS
 PROBLEMS = 50
 _SAYINGS = 20
 """Changes of checks that one run may log."""

@@ -267,6 +267,7 @@ def test_an_agent_that_died_is_told_by_its_own_page(agent: RunningAgent, eyes: E
     expect(page.locator("#silence")).to_contain_text(re.compile("No answer from the agent for 4[0-9] s"))
     expect(page.locator("#overall")).to_have_text("No answer")
     eyes.shoot(page, "local-silent")
+    page.close()
     eyes.complaints.clear()  # the browser says of each question that nobody answered
 
 
@@ -281,6 +282,7 @@ def test_beyond_loopback_the_page_asks_for_the_token(tmp_path: Path, eyes: Eyes)
         page.get_by_label("Token").fill(TOKEN)
         page.get_by_role("button", name="Show this server").click()
         expect(page.get_by_role("heading", name="web-1.example.org")).to_be_visible()
+        page.close()
         eyes.complaints.clear()  # a page that was answered with 401
     finally:
         agent.stop()

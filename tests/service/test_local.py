@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import logging
+import random
 import socket
 import stat
 from collections.abc import AsyncIterator, Callable
@@ -342,6 +343,31 @@ async def test_slow_clients_and_crowds_are_cut_off(local: LocalStage, monkeypatc
     await until(lambda: sum(is_cut(reader) for reader, _ in crowd) >= 5)
     for _, writer in crowd:
         writer.close()
+
+
+async def test_noise_on_every_route_is_never_a_failure_of_the_agent(
+    local: LocalStage, client: aiohttp.ClientSession
+) -> None:
+    noise = random.Random(3)
+    seeds = [b'{"name":"a","value":1}', b'a{b="c"} 1\n', b'{"resourceMetrics":[{}]}', b"\x0a\x00", b""]
+    paths = [
+        "/api/v1/metrics",
+        "/api/v1/metrics/prometheus",
+        "/v1/metrics",
+        "/metrics/job/a",
+        "/metrics/job/%ff/b",
+        "/",
+    ]
+    medias = ["application/json", "text/plain", "application/x-protobuf", "application/openmetrics-text", "x/y", ""]
+    for _ in range(400):
+        body = bytearray(noise.choice(seeds) * noise.randrange(1, 4))
+        for _ in range(noise.randrange(4)):
+            body.insert(noise.randrange(len(body) + 1), noise.randrange(256))
+        headers = {"Content-Type": noise.choice(medias), "Content-Encoding": noise.choice(["", "", "gzip", "br"])}
+        method, path = noise.choice(["POST", "PUT", "GET", "DELETE", "OPTIONS"]), noise.choice(paths)
+        async with client.request(method, path, data=bytes(body), headers=headers) as response:
+            assert response.status < 500, (method, path, bytes(body), headers)
+    await local.custom.flush()
 
 
 async def test_what_is_no_http_is_answered_without_a_log_line(

@@ -27,7 +27,8 @@ function table(heads, rows) {
 }
 
 function link(status) {
-  const { state, error, since: then, hub, control } = status.link;
+  const { state, since: then, hub, control } = status.link;
+  const error = status.link.error.replace(`hub ${hub}: `, "");
   const place = hub.replace(/^https?:\/\//, "");
   const from = then ? since(then, status.time) : "";
   if (state === "none") return ["No hub", "This agent works on its own.", ""];

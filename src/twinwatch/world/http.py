@@ -15,11 +15,14 @@ from typing import Protocol
 from urllib.parse import urlsplit
 from urllib.request import getproxies_environment, proxy_bypass
 
-import aiohttp
-import yarl
-
 from twinwatch import __version__
 from twinwatch.world.addresses import is_loopback
+from twinwatch.world.authorities import no_authorities
+
+# aiohttp makes a context with all authorities of the system when it is imported. Ours is made when TLS is first used.
+with no_authorities():
+    import aiohttp
+    import yarl
 
 ANSWER_BYTES = 1 << 20
 """Longest answer that is read; a longer one is no answer."""
@@ -127,6 +130,7 @@ class AiohttpHttp:
         self._answer_bytes = answer_bytes
         self._connections = connections
         self._session: aiohttp.ClientSession | None = None
+        self._context: ssl.SSLContext | None = None
 
     async def request(
         self,
@@ -149,11 +153,13 @@ class AiohttpHttp:
     async def websocket(self, url: str, *, headers: dict[str, str] | None = None, timeout_seconds: float) -> Socket:
         """As ``Http`` says."""
         try:
+            tls = self._tls(url)
             async with asyncio.timeout(timeout_seconds):
                 opened = await self._opened().ws_connect(
                     url,
                     headers=headers,
                     proxy=self._proxy(url),
+                    ssl=tls,
                     autoping=False,
                     max_msg_size=FRAME_BYTES,
                     timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_SECONDS),
@@ -174,8 +180,15 @@ class AiohttpHttp:
             await session.close()
 
     async def _exchange(self, method: str, url: str, headers: dict[str, str] | None, body: bytes | None) -> Answer:
+        tls = self._tls(url)
         async with self._opened().request(
-            method, url, headers=headers, data=body, allow_redirects=False, proxy=self._proxy(url)
+            method,
+            url,
+            headers=headers,
+            data=body,
+            allow_redirects=False,
+            proxy=self._proxy(url),
+            ssl=tls,
         ) as response:
             pieces: list[bytes] = []
             size = 0
@@ -208,23 +221,31 @@ class AiohttpHttp:
             raise Unreachable(f"the proxy of the environment for {parts.scheme} is no http or https address")
         return proxy
 
+    def _tls(self, url: str) -> ssl.SSLContext | bool:
+        """The context for this URL; made once, and not before it is needed: the authorities take 2 MB."""
+        proxy = self._proxy(url)
+        if url.startswith(("http:", "ws:")) and (proxy is None or proxy.scheme == "http"):
+            return True
+        if self._context is None:
+            context = ssl.create_default_context()
+            if self._ca_file is not None:
+                try:
+                    context.load_verify_locations(cafile=str(self._ca_file))
+                except ssl.SSLError as err:
+                    raise Unreachable(f"{self._ca_file}: expected certificates in PEM ({err.reason or err})") from err
+                except OSError as err:
+                    raise Unreachable(f"{self._ca_file}: {_system_reason(err)}") from err
+            self._context = context
+        return self._context
+
     def _open(self) -> aiohttp.ClientSession:
-        tls: ssl.SSLContext | bool = True
-        if self._ca_file is not None:
-            tls = ssl.create_default_context()
-            try:
-                tls.load_verify_locations(cafile=str(self._ca_file))
-            except ssl.SSLError as err:
-                raise Unreachable(f"{self._ca_file}: expected certificates in PEM ({err.reason or err})") from err
-            except OSError as err:
-                raise Unreachable(f"{self._ca_file}: {_system_reason(err)}") from err
         return aiohttp.ClientSession(
             headers=_HEADERS,
             auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
             connector=aiohttp.TCPConnector(
-                ssl=tls, limit=self._connections, keepalive_timeout=KEEP_ALIVE_SECONDS, use_dns_cache=False
+                limit=self._connections, keepalive_timeout=KEEP_ALIVE_SECONDS, use_dns_cache=False
             ),
         )
 

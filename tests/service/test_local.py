@@ -258,7 +258,8 @@ async def test_an_address_that_is_not_loopback_asks_for_the_token(
             assert response.status == 401
             assert response.content_type == "text/html"
         async with client.post("/session", data={"token": "wrong"}, allow_redirects=False) as response:
-            assert response.status == 401
+            assert (response.status, response.headers["Location"]) == (303, "/#wrong")
+            assert "Set-Cookie" not in response.headers
         async with client.post("/session", data={"token": TOKEN}, allow_redirects=False) as response:
             assert response.status == 303
             cookie = response.headers["Set-Cookie"].partition(";")[0]

@@ -105,7 +105,10 @@ class Routes:
             form = parse_qs((await body_of(request)).decode(), max_num_fields=4)
         except ValueError as err:
             raise invalid("expected a form with the field token") from err
-        cookie = await admission.sign_in(form.get("token", [""])[0])
+        try:
+            cookie = await admission.sign_in(form.get("token", [""])[0])
+        except Refused:
+            return web.Response(status=303, headers={**HEADERS, "Location": "/#wrong"})
         return web.Response(status=303, headers={**HEADERS, "Location": "/", "Set-Cookie": cookie})
 
     async def _status_now(self, _request: web.BaseRequest) -> web.Response:

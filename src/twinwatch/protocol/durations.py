@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+DURATION_CHARACTERS = 64
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -19,9 +20,9 @@ def duration(text: str) -> Duration:
 
     Raises: ValueError.
     """
-    parts = _PART.findall(text)
+    parts = _PART.findall(text) if len(text) <= DURATION_CHARACTERS else []
     if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise ValueError(f"{text!r}: expected a duration such as 15s, 5m or 1h")
+        raise ValueError(f"{text[:DURATION_CHARACTERS]!r}: expected a duration such as 15s, 5m or 1h")
     return Duration(sum(float(number) * _SECONDS[unit] for number, unit in parts))
 
 

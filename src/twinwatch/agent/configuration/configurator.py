@@ -86,8 +86,7 @@ class Configurator:
         self._read_only = read_only
         self._callbacks: list[Callable[[], None]] = []
         self._stamp = source.stamp()
-        self._wanted = source.read(self._kinds)
-        self._stamp = source.stamp()
+        self._wanted = self._read()
         self._settings = self._wanted.settings
         self._restart: tuple[str, ...] = ()
         self._file_problems: tuple[str, ...] = ()
@@ -207,11 +206,22 @@ class Configurator:
             for each in fields(Settings)
         ]
 
+    def _read(self) -> Wanted:
+        """Read the source, and note what it looked like: of a file that changes meanwhile, what it was before.
+
+        Raises: Misconfigured.
+        """
+        before = self._source.stamp()
+        try:
+            return self._source.read(self._kinds)
+        finally:
+            after = self._source.stamp()
+            self._stamp = after if after[:1] == before[:1] else before
+
     def _reload(self) -> None:
         before = self._before()
-        self._stamp = self._source.stamp()
         try:
-            wanted = self._source.read(self._kinds)
+            wanted = self._read()
         except Misconfigured as err:
             # Every way of reading it names every problem, hence one line in the log for each that is new.
             for problem in err.problems:

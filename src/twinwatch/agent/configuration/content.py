@@ -245,7 +245,11 @@ class _Reading:
         if name not in top:
             return None
         section = top.section(name)
-        size = section.judged(lambda text: bytes_of(text, LEAST_BUFFER_BYTES), "max_size")
+        given = section.any("max_size")
+        if isinstance(given, int) and not isinstance(given, bool):
+            size = section.number("max_size", LEAST_BUFFER_BYTES, 1 << 44)
+        else:
+            size = section.judged(lambda text: bytes_of(text, LEAST_BUFFER_BYTES), "max_size")
         section.done()
         return BufferSettings(size) if size else BufferSettings()
 

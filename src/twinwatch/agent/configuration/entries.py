@@ -19,6 +19,8 @@ from twinwatch.protocol.durations import Duration
 
 LEAST_INTERVAL, MOST_INTERVAL = "5s", "1h"
 PARTS_PER_MONITOR = 500
+HEAD = ("type", "name", "enabled", "interval", "timeout")
+"""The keys of an entry that are no options."""
 NAME = re.compile(r"\w[\w .-]{0,62}\w\Z|\w\Z")
 RESERVED = frozenset({"twinwatch", "custom"})
 """Names that the agent's own series and checks bear."""
@@ -140,8 +142,14 @@ def judge(entry: Entry, kinds: Kinds, problems: Problems, monitor_seconds: float
         return Outcome(entry, reason=flaw)
     shape = kinds.shape(entry.type)
     options = judged(
-        kind, entry.options, shape, where=entry.where, problems=problems, templates=entry.templates
-    )  # fmt: skip
+        kind,
+        entry.options,
+        shape,
+        where=entry.where,
+        problems=problems,
+        templates=entry.templates,
+        beside=HEAD if entry.origin == "file" else (),
+    )
     if options is None:
         return Outcome(entry)
     if not entry.enabled:

@@ -6,7 +6,7 @@ What is found wrong is taken out and the rest judged again, until nothing more i
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +18,6 @@ from twinwatch.agent.configuration.shapes import MASK, Shape
 from twinwatch.monitors import Monitor
 from twinwatch.monitors.options import options_of
 
-_PLACE = re.compile(r"(?s)(.*?)(?: - at `([^`]*\$[^`]*)`)?\Z")
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
 _KINDS = {
     "int": "a whole number",
@@ -104,11 +103,12 @@ def judged(
     where: Where,
     problems: Problems,
     templates: Mapping[Path, str] | None = None,
+    beside: Collection[str] = (),
 ) -> Any:
     """The options that these values mean, or None after ``problems`` was told what is wrong with them.
 
     ``templates`` has the texts as written of those that held references: such a text may also stand for a number or a
-    flag, and its value is never shown.
+    flag, and its value is never shown. ``beside`` are the keys that stand in the same mapping and are no options.
     """
     templates = templates or {}
     working = _Working.of(given)
@@ -137,7 +137,7 @@ def judged(
         elif unknown := re.search(r"unknown field `([^`]*)`", message):
             path = (*path, unknown[1])
             origin = (*origin, unknown[1])
-            known = set(shape.names(origin[:-1]))
+            known = {*shape.names(origin[:-1]), *(beside if len(origin) == 1 else ())}
             problems.add(where(origin), f"unknown key {unknown[1]}: {instead(unknown[1], known)}")
         elif missing:
             problems.add(where(origin), f"{missing[1]} is missing")
@@ -158,15 +158,15 @@ def judged(
 
 def _understood(text: str) -> tuple[str, Path]:
     """The message, and the path that it ends with; up to a key that msgspec does not name."""
-    found = _PLACE.match(text)
-    if found is None:
+    message, at, place = text.rpartition(" - at `")
+    if not at:
         return text, ()
     path: list[str | int] = []
-    for name, number in _STEP.findall((found[2] or "").rpartition("$")[2]):
+    for name, number in _STEP.findall(place.removesuffix("`").rpartition("$")[2]):
         if number == "...":
             break
         path.append(int(number) if number else name)
-    return found[1], tuple(path)
+    return message, tuple(path)
 
 
 def _named(path: Path) -> str:

@@ -12,6 +12,7 @@ Path: TypeAlias = tuple[str | int, ...]
 Where: TypeAlias = Callable[[Path], str]
 """The place of a path, for people: ``/etc/twinwatch/agent.yaml:12:5`` or ``hub: monitors[2].url``."""
 
+MESSAGE_CHARACTERS = 600
 PROBLEMS = 100
 """The most that are told at once; after so many the rest is noise."""
 
@@ -32,6 +33,7 @@ class Problems:
 
     def add(self, place: str, message: str) -> None:
         """Note one. Past ``PROBLEMS`` they are no longer told apart."""
+        message = message if len(message) <= MESSAGE_CHARACTERS else f"{message[: MESSAGE_CHARACTERS - 1]}…"
         problem = f"{place}: {message}" if place else message
         if problem not in self.found and len(self.found) < PROBLEMS:
             self.found.append(problem)

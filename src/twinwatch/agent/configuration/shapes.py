@@ -11,8 +11,9 @@ from twinwatch.monitors import Monitor
 from twinwatch.monitors.options import schema_of
 
 MASK = "***"
+SHOWN_CHARACTERS = 1_000
 
-_PASSWORD = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#\s:@]*:[^/?#\s]+@")
+_PASSWORD = re.compile(r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]*://[^/?#\s:@]*:[^/?#\s]+@")
 _HIDDEN = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://[^/?#\s:@]*:)\S+@")
 """Wider: also a password with a slash that nobody encoded."""
 _TELLING = re.compile(r"pass|secret|token|credential|private|(?:^|[_-])key$|^authorization$", re.IGNORECASE)
@@ -80,6 +81,8 @@ def masked(value: Any, shape: Shape, path: Path = ()) -> Any:
         return [masked(child, shape, (*path, number)) for number, child in enumerate(value)]
     if value is not None and shape.is_secret(path):
         return MASK
+    if isinstance(value, str) and len(value) > SHOWN_CHARACTERS:
+        value = value[:SHOWN_CHARACTERS] + "…@"  # what was cut in a password is hidden too
     return _HIDDEN.sub(rf"\1{MASK}@", value) if isinstance(value, str) else value
 
 

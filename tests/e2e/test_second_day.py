@@ -8,13 +8,16 @@ from __future__ import annotations
 import json
 import re
 import socket
+import subprocess
+import sys
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.e2e.conftest import EMAIL, PASSWORD, Eyes, Stack, sign_in, wait
+from tests.e2e.conftest import EMAIL, PASSWORD, Eyes, Stack, sign_in
 from tests.e2e.puppet import Puppet, ask, enrolment_key, now, person
 from twinwatch.protocol.checks import CheckStanding, ConfigurationStanding, MonitorStanding
 from twinwatch.protocol.heartbeat import Delivery
@@ -401,35 +404,62 @@ def test_the_new_pages_fit_a_phone_and_the_dark(stack: Stack, eyes: Eyes, puppet
             eyes.shoot(page, f"{name}-{width}-{'dark' if dark else 'light'}")
 
 
-def test_a_monitor_added_in_the_browser_runs_at_the_real_agent(stack: Stack, eyes: Eyes, told: Told) -> None:
-    page = opened(stack, eyes, "/")
-    page.get_by_test_id("server-row").filter(has_text=ME).get_by_role("link").first.click()
-    page.get_by_test_id("to-configuration").click()
-    page.get_by_test_id("add-monitor").click()
-    page.locator('[data-kind="tcp"]').click()
-    port = int(stack.url.rpartition(":")[2])
-    fill_target(page, port)
-    page.get_by_test_id("save").click()
-    force = page.get_by_test_id("force")
-    expect(force).to_have_attribute("data-force", "in force", timeout=15_000)
-    row = page.locator('[data-entry="tcp"]')
-    expect(row).to_have_attribute("data-fare", "Works", timeout=15_000)
-    eyes.shoot(page, "real-in-force")
+def test_a_monitor_added_in_the_browser_runs_at_the_real_agent_and_its_check_goes_down_live(
+    stack: Stack, eyes: Eyes, told: Told
+) -> None:
+    # A process that can be told from all others of this machine by its command line.
+    marker = f"twinwatch-e2e-{uuid.uuid4().hex}"
+    watched = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", marker])
+    try:
+        page = opened(stack, eyes, "/")
+        page.get_by_test_id("server-row").filter(has_text=ME).get_by_role("link").first.click()
+        page.get_by_test_id("to-configuration").click()
+        page.get_by_test_id("add-monitor").click()
+        page.locator('[data-kind="process"]').click()
+        page.get_by_label("Label").fill("sleeper")
+        page.get_by_label("Interval").last.fill("5s")
+        page.get_by_test_id("save").click()
 
-    # A secret of the agent's own machine is not looked up for the hub: the agent says so, here.
-    row.get_by_role("button", name="Change tcp").click()
-    page.get_by_label(re.compile("Host|Address")).first.fill("${HOME}")
-    page.get_by_test_id("save").click()
-    problem = page.locator('[data-entry="tcp"]').get_by_test_id("entry-problem")
-    expect(problem).to_contain_text("secret", timeout=15_000)
-    eyes.shoot(page, "real-refused")
-    page.get_by_role("button", name="More for tcp").click()
+        # Lawful for the form, but the agent knows that a label alone names no process.
+        row = page.locator('[data-entry="process"]')
+        problem = row.get_by_test_id("entry-problem")
+        expect(problem.first).to_contain_text("expected at least one of", timeout=15_000)
+        eyes.shoot(page, "real-refused")
+
+        row.get_by_role("button", name="Change process").click()
+        page.get_by_label("Command").fill(marker)
+        page.get_by_test_id("save").click()
+        expect(page.get_by_test_id("force")).to_have_attribute("data-force", "in force", timeout=15_000)
+        expect(row).to_have_attribute("data-fare", "Works", timeout=15_000)
+        expect(problem).to_have_count(0)
+        eyes.shoot(page, "real-in-force")
+
+        page.get_by_role("navigation", name="Breadcrumb").get_by_role("link", name=ME).click()
+        show_all_checks(page)
+        check = page.locator('[data-check="process:sleeper"]')
+        expect(check).to_have_attribute("data-state", "up", timeout=15_000)
+        watched.kill()
+        watched.wait()
+        expect(check).to_have_attribute("data-state", "down", timeout=20_000)
+        eyes.shoot(page, "real-down")
+    finally:
+        watched.kill()
+        watched.wait()
+
+    page.get_by_test_id("to-configuration").click()
+    page.get_by_role("button", name="More for process").click()
     page.get_by_role("menuitem", name="Remove").click()
     page.get_by_role("dialog").get_by_role("button", name="Remove the monitor").click()
-    expect(force).to_have_attribute("data-force", "in force", timeout=15_000)
+    expect(page.locator('[data-entry="process"]')).to_have_count(0)
+    expect(page.get_by_test_id("force")).to_have_attribute("data-force", "in force", timeout=15_000)
 
 
-def fill_target(page: Page, port: int) -> None:
-    """This hub's own address."""
-    page.get_by_label(re.compile("Host|Address")).first.fill("127.0.0.1")
-    page.get_by_label("Port").first.fill(str(port))
+def show_all_checks(page: Page) -> None:
+    """Opens the panel, whatever this machine's own checks say at the moment."""
+    panel = page.get_by_test_id("checks")
+    expect(panel.get_by_test_id("checks-summary")).to_contain_text("up")
+    if panel.get_attribute("data-open") == "false":
+        panel.get_by_role("button").first.click()
+    more = panel.get_by_role("button", name=re.compile("^Show (the|all)"))
+    if more.count():
+        more.click()

@@ -102,9 +102,10 @@ export function since(frame: Frame, from: number): Frame {
   };
 }
 
-/** The lines of one of several monitors of a type. */
+/** The lines of one of several monitors of a type, and those that are of none of them in particular. */
 export function only(frame: Frame, instance: string): Frame {
-  return { ...frame, lines: frame.lines.filter((line) => line.labels[INSTANCE] === instance) };
+  const lines = frame.lines.filter(({ labels }) => (labels[INSTANCE] ?? instance) === instance);
+  return { ...frame, lines };
 }
 
 /** How many monitors of one type the lines come from. */

@@ -10,7 +10,7 @@ import { Refusal } from "@/ui/faces";
 import { Panel } from "@/ui/panel";
 import { Fields } from "./compound";
 import { type DraftOf, draftOfFields, optionsOf, UNKNOWN_KIND } from "./draft";
-import { askedAgain, faultsOf, freeName, nameOf, withEntry } from "./entries";
+import { askedAgain, besideEntry, faultsOf, freeName, nameOf, withEntry } from "./entries";
 import { type Field, fieldsOf, type Json } from "./schema";
 import { Changed } from "./standing";
 
@@ -97,7 +97,7 @@ export function Editor({
             >
               {problems.map((problem) => (
                 <li key={problem} className="break-words">
-                  {problem}
+                  {besideEntry(problem)}
                 </li>
               ))}
             </ul>

@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import type { Configuration, MonitorEntry, MonitorStanding } from "@/lib/api";
 import {
   askedAgain,
+  besideEntry,
   faultsOf,
   freeName,
   nameOf,
@@ -73,6 +74,9 @@ test("a problem stands beside the monitor that it is about, the rest apart", () 
 
 test("a problem says which field it means", () => {
   expect(spotOf("hub: monitors[0]: two: colons")).toEqual({ index: 0, place: "", message: "two: colons" });
+  expect(besideEntry("hub: monitors[0].endpoints[0].url: no")).toBe("endpoints[0].url: no");
+  expect(besideEntry("hub: monitors[0].pages[0]: pages[0]: too few")).toBe("pages[0]: too few");
+  expect(besideEntry("hub: monitors[0]: unknown type")).toBe("unknown type");
   expect([
     ...faultsOf([
       "hub: monitors[1].endpoints[0].url: expected a URL",

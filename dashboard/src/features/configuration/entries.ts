@@ -71,8 +71,19 @@ export type Spot = { index: number /** Dotted, within the entry. */; place: stri
 export function spotOf(problem: string): Spot | null {
   const found = /^hub: monitors\[(\d+)\]((?:\.[^\s:[\].]+|\[\d+\])*): (.+)$/s.exec(problem);
   if (!found) return null;
-  const place = (found[2] ?? "").replace(/^\./, "").replaceAll(/\[(\d+)\]/g, ".$1");
-  return { index: Number(found[1]), place, message: found[3] ?? "" };
+  const spelled = (found[2] ?? "").replace(/^\./, "");
+  const last = spelled.split(".").at(-1) ?? "";
+  // The message may begin with the key again, for a log in which the place is long.
+  const said = found[3] ?? "";
+  const message = last !== "" && said.startsWith(`${last}: `) ? said.slice(last.length + 2) : said;
+  return { index: Number(found[1]), place: spelled.replaceAll(/\[(\d+)\]/g, ".$1"), message };
+}
+
+/** A problem as it reads beside its entry, which need not be named again. */
+export function besideEntry(problem: string): string {
+  const spot = spotOf(problem);
+  if (spot === null) return problem;
+  return spot.place ? `${spot.place.replaceAll(/\.(\d+)/g, "[$1]")}: ${spot.message}` : spot.message;
 }
 
 /** What is said of the entry at this place of the list; only while the agent speaks of this very version. */

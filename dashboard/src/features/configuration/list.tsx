@@ -18,7 +18,7 @@ import { Button } from "@/ui/button";
 import { Confirm } from "@/ui/dialog";
 import { Menu, MenuItem, MenuLine } from "@/ui/menu";
 import { ORIGINS, OriginTag } from "@/ui/origin";
-import type { Row } from "./entries";
+import { besideEntry, type Row } from "./entries";
 
 type Fare = { word: string; reason: string; icon: typeof CircleCheck; text: string };
 
@@ -139,7 +139,7 @@ function EntryRow({
             className="mt-1 flex items-start gap-1.5 text-sm break-words text-ink"
           >
             <TriangleAlert aria-hidden className="mt-0.5 size-4 shrink-0 text-late" />
-            <span className="min-w-0">{problem}</span>
+            <span className="min-w-0">{besideEntry(problem)}</span>
           </p>
         ))}
         {entry === null && <p className="text-xs text-ink-3">{ORIGINS[origin].meaning}.</p>}

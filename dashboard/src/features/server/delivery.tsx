@@ -63,6 +63,9 @@ export function DeliveryPanel({ server }: { server: Server }) {
         <span className="flex items-center gap-1.5">
           <Icon aria-hidden className={`size-4 shrink-0 ${tone}`} strokeWidth={2.25} />
           <span data-testid="delivery-summary">{deliveryInWords(delivery, now)}</span>
+          {delivery !== null && (server.state === "down" || server.state === "late") && (
+            <span className="text-ink-3">as last told</span>
+          )}
         </span>
       }
     >

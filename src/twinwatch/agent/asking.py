@@ -141,8 +141,11 @@ def _stores(status: Status) -> list[tuple[str, str]]:
     if delivery.oldest_pending is not None:
         waiting += f" (the oldest for {_since(delivery.oldest_pending, status.time)})"
     bound = f" of {size(buffer.most_bytes)}" if buffer.most_bytes else ""
+    said = f"{delivery.collected} kept"
+    if status.link.state != "none":
+        said += f", {delivery.delivered} delivered, {waiting}, {delivery.dropped} lost"
     return [
-        ("runs", f"{delivery.collected} kept, {delivery.delivered} delivered, {waiting}, {delivery.dropped} lost"),
+        ("runs", said),
         ("buffer", f"{size(buffer.size_bytes)}{bound}, {buffer.path}" + (f": {buffer.trouble}" * bool(buffer.trouble))),
         ("time", datetime.fromtimestamp(status.time / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")),
     ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -117,6 +117,7 @@ class Agent:
         self._inline = inline
         self._local = local
         self._reload = asyncio.Event()
+        self._life: _Life | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until ``stop`` is set; then bring the last ticks to the hub and close. Cancelled, close at once.
@@ -135,7 +136,7 @@ class Agent:
             opening = partial(Buffer, most_bytes=settings.buffer.most_bytes)
             buffer = await worker.do(opening, settings.state_dir / BUFFER_FILE, self._world.clock.now())
             try:
-                life = _Life(
+                self._life = life = _Life(
                     self._configurator,
                     self._world,
                     identity=identity,
@@ -154,6 +155,12 @@ class Agent:
     def reload(self) -> None:
         """Read the configuration again, soon."""
         self._reload.set()
+
+    async def status(self) -> Status:
+        """How it stands now. It must have been started."""
+        if self._life is None:
+            raise AssertionError("the agent has not been started")
+        return await self._life.status()
 
 
 class _Life:
@@ -252,7 +259,8 @@ class _Life:
                     _log.info("no hub is configured: this agent keeps and shows what it sees to itself")
                 started()
                 self._supervisor.ready(self._in_a_line())
-                group.create_task(self._pulse(), name="pulse")
+                alive = partial(self._worker.do, _nothing)
+                group.create_task(pulse(self._supervisor, alive, self._in_a_line), name="pulse")
         except BaseExceptionGroup as several:
             raise _first_of(several) from several
 
@@ -345,16 +353,6 @@ class _Life:
             await self._configurator.reload()
             self._supervisor.ready(self._in_a_line())
 
-    async def _pulse(self) -> None:
-        """Tell the supervisor that the event loop and the buffer's thread are alive: both, or nothing."""
-        if not self._supervisor.there:
-            return
-        watchdog = self._supervisor.watchdog_seconds
-        while True:
-            await self._worker.do(_nothing)
-            self._supervisor.alive(self._in_a_line())
-            await asyncio.sleep(min(STATUS_SECONDS, watchdog / 2) if watchdog else STATUS_SECONDS)
-
     def _in_a_line(self) -> str:
         monitors, checks = self._standing.monitors, self._standing.checks
         failing = sum(monitor.state == "failing" for monitor in monitors)
@@ -421,9 +419,20 @@ class _Life:
             # A clock that was set far ahead must not age everything: the earlier of two clocks counts.
             now = min(self._clock.now(), self._link.hub_now() or began + passed)
             trimmed = await self._worker.do(self._buffer.trim, now)
-            if trimmed.dropped:
+            if trimmed.dropped and self._settings.hub:
                 _log.warning("%d ticks became 24 hours old before the hub took them: dropped", trimmed.dropped)
             await asyncio.sleep(TRIM_SECONDS)
+
+
+async def pulse(supervisor: Supervisor, alive: Callable[[], Awaitable[None]], status: Callable[[], str]) -> None:
+    """Give signs of life for as long as the event loop and ``alive`` (the buffer's thread) do: both, or none."""
+    if not supervisor.there:
+        return
+    watchdog = supervisor.watchdog_seconds
+    while True:
+        await alive()
+        supervisor.alive(status())
+        await asyncio.sleep(min(STATUS_SECONDS, watchdog / 2) if watchdog else STATUS_SECONDS)
 
 
 def link_status(link: Link, hub: str) -> LinkStatus:

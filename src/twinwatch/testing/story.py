@@ -30,6 +30,7 @@ from twinwatch.testing.planning import FixedConfiguration, plan_of
 from twinwatch.world.doors import World
 from twinwatch.world.host import Host
 from twinwatch.world.secret import Secret
+from twinwatch.world.supervisor import Supervisor
 
 HUB = "http://hub.example"
 
@@ -84,7 +85,11 @@ class StagedAgent:
             }
         )
         self._world = World(clock=clock, http=self.http, host=host or Host())
-        self._monitors = [self.monitor] if monitors is None else monitors
+        self.configuration = FixedConfiguration(
+            self.settings, plan_of(*([self.monitor] if monitors is None else monitors))
+        )
+        """What it runs; ``become`` changes that while it does."""
+        self.supervisor = Supervisor({})
         self._stop = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -92,9 +97,15 @@ class StagedAgent:
         """Start it; a new process on the same state directory, if it has run before."""
         self._stop = asyncio.Event()
         started = asyncio.Event()
-        configuration = FixedConfiguration(self.settings, plan_of(*self._monitors))
-        agent = Agent(configuration, self._world, started=started.set, inline=True, local=False)
-        self._task = asyncio.create_task(agent.run(self._stop))
+        self.agent = Agent(
+            self.configuration,
+            self._world,
+            supervisor=self.supervisor,
+            started=started.set,
+            inline=True,
+            local=False,
+        )
+        self._task = asyncio.create_task(self.agent.run(self._stop))
         starting = asyncio.create_task(started.wait())
         await asyncio.wait({self._task, starting}, return_when=asyncio.FIRST_COMPLETED)
         starting.cancel()

@@ -32,8 +32,8 @@ class Names:
 
     async def resolve(self, host: str, family: Family, timeout_seconds: float) -> tuple[str, ...]:
         """As ``Net.resolve`` says."""
-        if literal := _literal(host, family):
-            return literal
+        if addresses := literal(host, family):
+            return addresses
         key = (host, family)
         asked = self._asked.get(key)
         if asked is None:
@@ -67,7 +67,11 @@ class Names:
             asked.set_exception(err)
 
 
-def _literal(host: str, family: Family) -> tuple[str, ...]:
+def literal(host: str, family: Family) -> tuple[str, ...]:
+    """The host itself if it is an address, else nothing.
+
+    Raises: NetFailed if it is an address of another family.
+    """
     try:
         address = ipaddress.ip_address(host)
     except ValueError:

@@ -188,6 +188,7 @@ def _agent_environment(hub_url: str, state: Path, first: Bootstrap) -> dict[str,
     environment = {name: value for name, value in os.environ.items() if name not in NOT_THE_AGENTS}
     return {
         **environment,
+        "TWINWATCH_CONFIG": environment.get("TWINWATCH_CONFIG", ""),  # the machine's file is its own agent's
         "TWINWATCH_HUB": hub_url,
         "TWINWATCH_STATE_DIR": str(state),
         "TWINWATCH_ENROLMENT_KEY": first.enrolment_key,

@@ -20,7 +20,7 @@ from twinwatch.agent.buffer import Buffer, Page, Place, Tick
 from twinwatch.agent.catalogue import catalogue_of, own_interval
 from twinwatch.agent.configuration import Misconfigured, Settings
 from twinwatch.agent.identity import FILE as IDENTITY_FILE
-from twinwatch.agent.identity import Identity, Registration, keep_identity, load_identity
+from twinwatch.agent.identity import Identity, Registration, keep_identity, known_identity
 from twinwatch.agent.local import custom as custom_metrics
 from twinwatch.agent.local.custom import Custom
 from twinwatch.agent.local.remembered import FILE as CUSTOM_FILE
@@ -125,7 +125,7 @@ class Agent:
         Raises: Misconfigured if a key is needed and there is none; IdentityUnusable; BufferUnusable; EnrolmentRefused.
         """
         settings = self._configurator.settings
-        identity = load_identity(settings.state_dir)
+        identity = known_identity(settings.state_dir, self._world.host, may_enrol=settings.enrolment_key is not None)
         if settings.hub and identity.registration is None and settings.enrolment_key is None:
             raise Misconfigured(
                 "no enrolment key, and this server is not registered yet: make a key in the dashboard under "
@@ -408,7 +408,7 @@ class _Life:
             raise AssertionError("run() has seen to a key")
         hello = Register(self._identity.install_id, settings.server_name, __version__)
         fresh = await enrol(self._line, settings.enrolment_key, hello, hub=settings.hub, link=self._link)
-        self._identity = Identity(self._identity.install_id, fresh)
+        self._identity = msgspec.structs.replace(self._identity, registration=fresh)
         keep_identity(settings.state_dir, self._identity)
         return fresh
 

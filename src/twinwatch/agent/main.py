@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import errno
 import fcntl
 import gc
 import logging
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import IntEnum
 from pathlib import Path
 
@@ -121,11 +122,11 @@ def installed_monitors() -> Installed:
 def state_dir_of_our_own(path: Path) -> Iterator[None]:
     """The folder, made if it is missing, and no other agent's while this lasts.
 
-    Raises: StateUnusable.
+    One that has become read-only will do: ticks are then kept in memory. Raises: StateUnusable.
     """
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = _lock(path / "lock")
     except OSError as err:
         raise StateUnusable(
             f"state directory {path}: {(err.strerror or str(err)).lower()}; "
@@ -137,11 +138,21 @@ def state_dir_of_our_own(path: Path) -> Iterator[None]:
         except OSError as err:
             holder = os.read(lock, 20).decode("ascii", "replace").strip() or "unknown"
             raise StateUnusable(f"state directory {path}: in use by another agent (process {holder})") from err
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+        with suppress(OSError):  # a full or read-only disk: nobody can read then who holds it
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
         yield
     finally:
         os.close(lock)
+
+
+def _lock(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as err:
+        if err.errno != errno.EROFS:
+            raise
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
 
 def _end(code: Exit, err: Exception) -> int:

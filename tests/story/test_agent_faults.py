@@ -53,6 +53,21 @@ def assert_once_and_counted(hub: FakeHub, agent: StagedAgent, state_dir: Path, *
     return delivery
 
 
+@pytest.fixture
+async def clock() -> VirtualClock:
+    return VirtualClock()
+
+
+@pytest.fixture
+async def hub(clock: VirtualClock) -> FakeHub:
+    return FakeHub(clock)
+
+
+@pytest.fixture
+async def agent(tmp_path: Path, hub: FakeHub, clock: VirtualClock) -> StagedAgent:
+    return StagedAgent(tmp_path, hub, clock)
+
+
 async def test_a_hub_away_for_an_hour(hub: FakeHub, agent: StagedAgent, tmp_path: Path) -> None:
     await agent.start()
     await asyncio.sleep(300)

@@ -22,7 +22,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from tests.e2e.cast import CATALOGUE, NGINX, SYSTEM, SYSTEMD, UNITS, Told
+from tests.e2e.puppet import Puppet, ask, enrolment_key, person
 from twinwatch.hub.api.pages import dashboard_folder
+from twinwatch.protocol.heartbeat import Delivery
 from twinwatch.testing.postgres import free_port
 
 SHOTS = Path("test-results")
@@ -161,3 +164,34 @@ def sign_in(page: Page, stack: Stack) -> None:
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
     page.get_by_test_id("server-row").first.wait_for()
+
+
+def opened(stack: Stack, eyes: Eyes, path: str, *, width: int = 1440, dark: bool = False) -> Page:
+    """A page of the signed-in owner; live."""
+    page = eyes.page(width=width, dark=dark)
+    sign_in(page, stack)
+    page.goto(stack.url + path)
+    page.locator('[data-testid="live"][data-live="open"]').wait_for()
+    return page
+
+
+@pytest.fixture(scope="session")
+def told(stack: Stack) -> Told:
+    """A puppet among the servers of an owner."""
+    if ask(stack.url, "GET", "/api/v1/status")["needs_setup"]:
+        token = stack.setup_url.partition("token=")[2]
+        owner = {"token": token, "email": EMAIL, "password": PASSWORD, "organization": "Example"}
+        ask(stack.url, "POST", "/api/v1/setup", owner)
+    token = person(stack.url, EMAIL, PASSWORD)
+    puppet = Puppet(stack.url, "puppet", enrolment_key(stack.url, token))
+    puppet.register()
+    puppet.declare(CATALOGUE)
+    return Told(puppet, token)
+
+
+@pytest.fixture
+def puppet(told: Told) -> Puppet:
+    """Alive, and all is well with it."""
+    told.puppet.heartbeat(Delivery(100, 100, 0, 0, 4096, None))
+    told.puppet.report(monitors=(SYSTEM, SYSTEMD), checks=(NGINX, *UNITS))
+    return told.puppet

@@ -235,7 +235,7 @@ class Configurator:
             self._hub = self._judged_bundle(self._hub.configuration if self._settings.remote.taken else Configuration())
         self._compose()
         if self._tell(before) and not self._file_problems:
-            _log.info("the configuration was read anew: %d runs", len(self._plan.monitors))
+            _log.info("the configuration was read anew; it makes %d run", len(self._plan.monitors))
 
     def _settle(self, wanted: Wanted) -> None:
         """Take the settings that can change in a running agent, and say which wait."""

@@ -196,7 +196,7 @@ class _Reading:
         return secret
 
     def _remote(self, top: Section, name: str) -> Remote | None:
-        if name not in top:
+        if top.any(name) is None:
             return None
         if isinstance(top.any(name), bool):
             taken = top.flag(name)
@@ -207,7 +207,7 @@ class _Reading:
         return remote
 
     def _local(self, top: Section, name: str) -> LocalSettings | None:
-        if name not in top:
+        if top.any(name) is None:
             return None
         if isinstance(top.any(name), bool):
             return LocalSettings(enabled=bool(top.flag(name)))
@@ -228,7 +228,7 @@ class _Reading:
 
     @staticmethod
     def _log(top: Section, name: str) -> LogSettings | None:
-        if name not in top:
+        if top.any(name) is None:
             return None
         section = top.section(name)
         log = LogSettings(
@@ -242,7 +242,7 @@ class _Reading:
 
     @staticmethod
     def _buffer(top: Section, name: str) -> BufferSettings | None:
-        if name not in top:
+        if top.any(name) is None:
             return None
         section = top.section(name)
         given = section.any("max_size")

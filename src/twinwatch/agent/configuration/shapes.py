@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 from twinwatch.agent.configuration.problems import Path
@@ -20,12 +21,22 @@ _TELLING = re.compile(r"pass|secret|token|credential|private|(?:^|[_-])key$|^aut
 
 
 class Shape:
-    """The options that a kind declares. One of no kind knows nothing and takes names for telling."""
+    """The options that a kind declares. One of no kind, or of one without a schema, takes names for telling.
+
+    The schema is made when it is first asked for: an agent without a file needs none.
+    """
 
     def __init__(self, kind: type[Monitor] | None) -> None:
-        self._root: dict[str, Any] = schema_of(kind) if kind is not None else {}
-        self._known = kind is not None
-        self._definitions: dict[str, Any] = self._root.get("$defs", {})
+        self._kind = kind
+
+    @cached_property
+    def _schema(self) -> dict[str, Any] | None:
+        if self._kind is None:
+            return None
+        try:
+            return schema_of(self._kind)
+        except Exception:  # noqa: BLE001 - foreign code: one plug-in's options have no schema
+            return None
 
     def names(self, path: Path) -> list[str]:
         """The known names in the mapping at a path."""
@@ -37,12 +48,12 @@ class Shape:
 
     def is_secret(self, path: Path) -> bool:
         """Whether the text there is one that nobody may read back."""
-        if not self._known:
+        if self._schema is None:
             return any(isinstance(step, str) and _TELLING.search(step) for step in path)
         return any(part.get("format") == "password" for part in self._at(path))
 
     def _at(self, path: Path) -> list[dict[str, Any]]:
-        parts = list(self._branches(self._root))
+        parts = list(self._branches(self._schema or {}))
         for step in path:
             parts = [
                 branch for part in parts for child in self._children(part, step) for branch in self._branches(child)
@@ -51,7 +62,7 @@ class Shape:
 
     def _branches(self, part: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         if "$ref" in part:
-            part = self._definitions.get(part["$ref"].rpartition("/")[2], {})
+            part = (self._schema or {}).get("$defs", {}).get(part["$ref"].rpartition("/")[2], {})
         for branch in part.get("anyOf", ()):
             yield from self._branches(branch)
         if "anyOf" not in part:

@@ -71,10 +71,7 @@ class Kinds:
     def shape(self, name: str) -> Shape:
         """The options of that kind; of one that is not there, nothing is known."""
         if name not in self._shapes:
-            try:
-                self._shapes[name] = Shape(self.get(name))
-            except Exception:  # noqa: BLE001 - foreign code: a plug-in's options that have no schema
-                self._shapes[name] = Shape(None)
+            self._shapes[name] = Shape(self.get(name))
         return self._shapes[name]
 
     def flaw(self, name: str) -> str:

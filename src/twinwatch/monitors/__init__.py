@@ -21,6 +21,9 @@ from twinwatch.world.secret import Secret
 SecretText = Annotated[Secret, msgspec.Meta(extra_json_schema={"type": "string", "format": "password"})]
 """The type of an option that nobody may read back. In YAML it is a text, ``${VAR}``, or ``<name>_file: path``."""
 
+Program = Annotated[str, msgspec.Meta(extra_json_schema={"format": "program"})]
+"""The type of an option that names a program to run: a hub may set it only where the agent's file allows exec."""
+
 
 class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a person may set on a monitor: a subclass per monitor (``frozen=True, kw_only=True``).

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar
 import msgspec
 from msgspec import Meta
 
-from twinwatch.monitors import Absent, Check, Finding, Moment, Options, Reading, Unreadable
+from twinwatch.monitors import Absent, Check, Finding, Moment, Options, Program, Reading, Unreadable
 from twinwatch.monitors.digits import rate
 from twinwatch.monitors.options import lasting
 from twinwatch.monitors.rates import Rates
@@ -43,7 +43,7 @@ class TailscaleOptions(Options, frozen=True, kw_only=True):
     """What of the tailnet is watched."""
 
     command: Annotated[
-        str,
+        Program,
         Meta(min_length=1, max_length=4096, title="Command", description="The tailscale program, or its full path."),
     ] = "tailscale"
     peers: Annotated[

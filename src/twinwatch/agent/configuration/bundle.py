@@ -136,9 +136,15 @@ def _refused(given: MonitorEntry, kinds: Kinds, remote: Remote) -> str:
     """Why this entry may not come from a hub here; empty if it may."""
     if given.type == "exec" and not remote.exec:
         return "exec runs programs and is not taken from the hub; to allow it, say remote: {exec: true} in the file"
+    shape = kinds.shape(given.type)
+    programs = [path for path, text in texts(given.options) if shape.names_a_program(path, text)]
+    if programs and not remote.exec:
+        return (
+            f"{spelled_path(programs[0])} names a program to run, which is not taken from the hub; "
+            "to allow it, say remote: {exec: true} in the file"
+        )
     if remote.secrets:
         return ""
-    shape = kinds.shape(given.type)
     references = [path for path, text in texts(given.options) if has_reference(text)]
     references += [path for path, _ in texts(given.options) if _names_a_secret_file(path, shape)]
     if references:

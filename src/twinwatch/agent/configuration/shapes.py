@@ -52,6 +52,10 @@ class Shape:
             return any(isinstance(step, str) and _TELLING.search(step) for step in path)
         return any(part.get("format") == "password" for part in self._at(path))
 
+    def names_a_program(self, path: Path, value: str) -> bool:
+        """Whether the text there names a program to run, another than would run anyway."""
+        return any(part.get("format") == "program" and part.get("default") != value for part in self._at(path))
+
     def _at(self, path: Path) -> list[dict[str, Any]]:
         parts = list(self._branches(self._schema or {}))
         for step in path:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, cast
 from msgspec import Meta, Struct, structs
 
 from twinwatch.agent.configuration import Configurator, Sources
-from twinwatch.monitors import Finding, Moment, Monitor, Options, Part, SecretText
+from twinwatch.monitors import Finding, Moment, Monitor, Options, Part, Program, SecretText
 from twinwatch.monitors.discover import Flaw, Found
 from twinwatch.monitors.options import lasting
 from twinwatch.protocol.durations import Duration
@@ -37,6 +37,10 @@ class Endpoint(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 class EndpointOptions(Options, frozen=True, kw_only=True):
     endpoints: Annotated[tuple[Endpoint, ...], Meta(min_length=1)]
+
+
+class ClientOptions(Options, frozen=True, kw_only=True):
+    command: Annotated[Program, Meta(title="Command", min_length=1)] = "tailscale"
 
 
 class ServiceOptions(Options, frozen=True, kw_only=True):
@@ -76,7 +80,7 @@ class Http(kind("http", EndpointOptions)):  # type: ignore[misc]
 FOUND = Found(
     {
         "system": kind("system", NoOptions),
-        "tailscale": kind("tailscale", NoOptions, 30.0),
+        "tailscale": kind("tailscale", ClientOptions, 30.0),
         "postgres": kind("postgres", ConnectionOptions),
         "http": Http,
         "systemd": kind("systemd", ServiceOptions),

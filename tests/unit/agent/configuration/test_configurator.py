@@ -197,6 +197,18 @@ async def test_what_the_hub_may_not_ask_for_is_left_out_until_the_file_allows_it
     assert "s3cret" not in repr(found.effective())
 
 
+async def test_a_hub_may_not_choose_which_program_a_monitor_runs(desk: Desk) -> None:
+    found = desk.configurator()
+    assert await found.take(bundle(1, entry("tailscale", command="tailscale")))
+    assert "tailscale" in names(found)
+    assert await found.take(bundle(2, entry("tailscale", command="/bin/evil")))
+    assert names(found) == {"system": "default"}
+    assert found.standing.problems[0].startswith("hub: monitors[0]: command names a program to run")
+    desk.write_monitors(head="remote: {exec: true}\n")
+    await found.reload()
+    assert "tailscale" in names(found)
+
+
 async def test_remote_false_takes_nothing_at_all(desk: Desk) -> None:
     found = desk.configurator()
     await found.take(bundle(1, entry("tailscale")))

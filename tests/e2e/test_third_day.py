@@ -259,6 +259,8 @@ def test_a_monitor_added_in_the_browser_runs_at_the_real_agent_and_its_check_goe
         show_all_checks(page)
         check = page.locator('[data-check="process:sleeper"]')
         expect(check).to_have_attribute("data-state", "up", timeout=15_000)
+        charts = page.get_by_role("region", name="Processes", exact=True).get_by_test_id("chart")
+        expect(charts.first).to_be_visible(timeout=45_000)
         watched.kill()
         watched.wait()
         expect(check).to_have_attribute("data-state", "down", timeout=20_000)

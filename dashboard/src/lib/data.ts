@@ -85,7 +85,8 @@ export function useCatalogue(id: string) {
       taken(
         hub.GET("/api/v1/servers/{server_id}/catalogue", { params: { path: { server_id: id } }, signal }),
       ),
-    staleTime: 60_000,
+    staleTime: 30_000,
+    refetchInterval: 60_000,
     enabled: id !== "",
   });
 }
@@ -109,7 +110,7 @@ export function useKnownMetrics(id: string) {
       }
       return known;
     },
-    refetchInterval: 60_000,
+    refetchInterval: 30_000,
     enabled: id !== "",
   });
 }

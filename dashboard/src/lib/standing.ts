@@ -85,6 +85,12 @@ export function useSaveConfiguration(id: string) {
 /** A report has come: the checks with it, or only word of it. */
 export function takeStanding(cache: QueryClient, news: Partial<Checks> & { server_id: string }): void {
   const id = news.server_id;
+  const before = cache.getQueryData<Checks>(["checks", id])?.monitors;
+  if (before !== undefined && namesOf(news.monitors) !== namesOf(before)) {
+    // Other monitors have other charts.
+    reload(cache, ["catalogue", id]);
+    reload(cache, ["latest", id]);
+  }
   if (news.checks !== undefined && news.monitors !== undefined)
     cache.setQueryData<Checks>(["checks", id], (known) => ({
       hub_time: 0,
@@ -96,6 +102,10 @@ export function takeStanding(cache: QueryClient, news: Partial<Checks> & { serve
     }));
   else reload(cache, ["checks", id]);
   reload(cache, ["configuration", id]);
+}
+
+function namesOf(monitors: Checks["monitors"] | undefined): string {
+  return (monitors ?? []).map(({ name, type }) => `${type} ${name}`).join("\n");
 }
 
 /** Loads again; an answer that is on its way may be older than what has just been heard of, so it is not waited for. */

@@ -1,11 +1,13 @@
 "use client";
 
+import { useQueryClient } from "@tanstack/react-query";
 import { SearchIcon, SearchX, X } from "lucide-react";
-import { useMemo, useState } from "react";
+import { useEffect, useMemo, useState } from "react";
 import type { Catalogue, Server } from "@/lib/api";
 import { hubNow, useNow } from "@/lib/clock";
 import { useKnownMetrics, useTail, type Window } from "@/lib/data";
 import type { Columns } from "@/lib/series";
+import { reload } from "@/lib/standing";
 import { count, counted, duration, span } from "@/lib/units";
 import { serverFields, useUrlState } from "@/lib/url";
 import { Button } from "@/ui/button";
@@ -59,6 +61,12 @@ export function Charts({ server, catalogue }: { server: Server; catalogue: Catal
   const edge = now || hubNow();
   const groups = useMemo(() => groupsOf(catalogue, known.data), [catalogue, known.data]);
   const shown = useMemo(() => withWords(groups, words), [groups, words]);
+  // Figures that nobody declares: of a monitor that has gone, or of one so new that its declaration is not here yet.
+  const cache = useQueryClient();
+  const strangers = groups.find(({ gone }) => gone)?.charts.length ?? 0;
+  useEffect(() => {
+    if (strangers > 0) reload(cache, ["catalogue", server.id]);
+  }, [cache, strangers, server.id]);
   const total = groups.reduce((sum, group) => sum + group.charts.length, 0);
 
   return (

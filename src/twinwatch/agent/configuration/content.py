@@ -22,10 +22,12 @@ from twinwatch.agent.configuration.problems import Misconfigured, Path, Problems
 from twinwatch.agent.configuration.sections import Section, beside
 from twinwatch.agent.configuration.settings import (
     LEAST_BUFFER_BYTES,
+    LEAST_BYTES_PER_SECOND,
     BufferSettings,
     LogSettings,
     Precedence,
     Remote,
+    UplinkSettings,
     bytes_of,
     seconds_between,
     server_name_of,
@@ -58,6 +60,7 @@ class Content:
     local: LocalSettings | None = None
     log: LogSettings | None = None
     buffer: BufferSettings | None = None
+    uplink: UplinkSettings | None = None
     entries: tuple[Entry, ...] = ()
     rules: tuple[Rule, ...] = ()
     places: dict[str, str] = field(default_factory=dict)
@@ -143,6 +146,7 @@ class _Reading:
             local=self._noted(top, lambda name: self._local(top, name), "local"),
             log=self._noted(top, lambda name: self._log(top, name), "log"),
             buffer=self._noted(top, lambda name: self._buffer(top, name), "buffer"),
+            uplink=self._noted(top, lambda name: self._uplink(top, name), "uplink"),
             entries=self._entries(top.items("monitors")),
             rules=rules_of(top.items("rules"), lambda path: self._document.key_place(("rules", *path)), self._problems),
         )
@@ -245,13 +249,18 @@ class _Reading:
         if top.any(name) is None:
             return None
         section = top.section(name)
-        given = section.any("max_size")
-        if isinstance(given, int) and not isinstance(given, bool):
-            size = section.number("max_size", LEAST_BUFFER_BYTES, 1 << 44)
-        else:
-            size = section.judged(lambda text: bytes_of(text, LEAST_BUFFER_BYTES), "max_size")
+        size = _size(section, "max_size", LEAST_BUFFER_BYTES)
         section.done()
         return BufferSettings(size) if size else BufferSettings()
+
+    @staticmethod
+    def _uplink(top: Section, name: str) -> UplinkSettings | None:
+        if top.any(name) is None:
+            return None
+        section = top.section(name)
+        size = _size(section, "max_bytes_per_second", LEAST_BYTES_PER_SECOND)
+        section.done()
+        return UplinkSettings(size) if size else UplinkSettings()
 
     def _entries(self, given: list[Any]) -> tuple[Entry, ...]:
         entries: list[Entry] = []
@@ -367,3 +376,11 @@ class _Reading:
                 self._problems.add(place, f"{key}: {err}")
                 found[name] = "-"  # so that it is not told as missing too
         return found
+
+
+def _size(section: Section, name: str, least: int) -> int | None:
+    """Bytes, as a number of them or a text such as ``256MB``."""
+    given = section.any(name)
+    if isinstance(given, int) and not isinstance(given, bool):
+        return section.number(name, least, 1 << 44)
+    return section.judged(lambda text: bytes_of(text, least), name)

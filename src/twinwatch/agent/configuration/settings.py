@@ -20,6 +20,8 @@ ROOT_STATE_DIR = Path("/var/lib/twinwatch-agent")
 SERVER_NAME_CHARACTERS = 200
 BUFFER_BYTES = 256 << 20
 LEAST_BUFFER_BYTES = 8 << 20
+BYTES_PER_SECOND = 1 << 20
+LEAST_BYTES_PER_SECOND = 16 << 10
 
 Precedence = Literal["file", "hub"]
 LogFormat = Literal["", "human", "json"]
@@ -51,6 +53,13 @@ class BufferSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class UplinkSettings:
+    """How fast a backlog leaves for the hub, compressed."""
+
+    bytes_per_second: int = BYTES_PER_SECOND
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What one agent runs on. ``monitor_seconds`` stands for every monitor's own interval where it is given."""
 
@@ -70,6 +79,7 @@ class Settings:
     local: LocalSettings = field(default_factory=LocalSettings)
     log: LogSettings = LogSettings()
     buffer: BufferSettings = BufferSettings()
+    uplink: UplinkSettings = UplinkSettings()
 
 
 LIVE = frozenset({"monitor_seconds", "precedence", "remote"})
@@ -159,5 +169,5 @@ def bytes_of(text: str, least: int) -> int:
         raise Misconfigured(f"{text!r}: expected a size such as 256MB or 1GB")
     size = int(number) << shift
     if size < least:
-        raise Misconfigured(f"{text!r}: expected at least {least >> 20}MB")
+        raise Misconfigured(f"{text!r}: expected at least {f'{least >> 20}MB' if least >> 20 else f'{least >> 10}KB'}")
     return size

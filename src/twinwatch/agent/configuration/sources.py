@@ -28,6 +28,7 @@ from twinwatch.agent.configuration.settings import (
     LogSettings,
     Remote,
     Settings,
+    UplinkSettings,
     default_state_dir,
     hub_address,
     path_of,
@@ -282,6 +283,7 @@ class _Merging:
             local=local,
             log=self._log(),
             buffer=self._of_file("buffer", content.buffer) or BufferSettings(),
+            uplink=self._of_file("uplink", content.uplink) or UplinkSettings(),
         )
 
     def _said(self, argument: str, variable: str) -> _Said | None:

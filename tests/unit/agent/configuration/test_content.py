@@ -246,6 +246,13 @@ def test_arguments_and_environment_come_before_the_file(desk: Desk) -> None:
     assert origins["precedence"] == "default"
 
 
+def test_the_rate_of_a_backlog_can_be_set_and_is_judged(desk: Desk) -> None:
+    desk.write("hub: https://file\nuplink: {max_bytes_per_second: 512KB}\n")
+    assert desk.configurator().settings.uplink.bytes_per_second == 512 << 10
+    desk.write("hub: https://file\nuplink: {max_bytes_per_second: 1KB}\n")
+    assert problems(desk) == ["/agent.yaml:2:32: uplink.max_bytes_per_second: '1KB': expected at least 16KB"]
+
+
 def test_a_file_that_is_missing_a_folder_or_a_pipe_is_told(desk: Desk) -> None:
     assert problems(desk)[0] == "/agent.yaml: no such file or directory"
     desk.file.mkdir()

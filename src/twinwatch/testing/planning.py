@@ -69,7 +69,7 @@ class FixedConfiguration:
         self._tell()
 
     def on_change(self, callback: Callable[[], None]) -> None:
-        """See ``agent.daemon.Configuring``."""
+        """See ``agent.life.Configuring``."""
         self._callbacks.append(callback)
 
     async def reload(self) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from twinwatch.agent.buffer import Buffer
-from twinwatch.agent.daemon import BUFFER_FILE, pulse
+from twinwatch.agent.daemon import BUFFER_FILE
+from twinwatch.agent.life import pulse
 from twinwatch.agent.plan import Plan
 from twinwatch.monitors import Check, Declaration, Finding, Reading
 from twinwatch.protocol.checks import CheckState

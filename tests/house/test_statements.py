@@ -45,8 +45,9 @@ def test_no_statement_is_asked_for_that_is_not_there(noun: str) -> None:
 
 
 def _strings(file: Path) -> set[str]:
-    """Every string in the room that the file belongs to."""
-    room = f"src/twinwatch/{file.parts[0]}/"
+    """Every string in the room that the file belongs to; each monitor's package is a room of its own."""
+    depth = 2 if file.parts[0] == "monitors" else 1
+    room = f"src/twinwatch/{'/'.join(file.parts[:depth])}/"
     return {
         node.value
         for path, module in modules().items()
@@ -92,4 +93,6 @@ def _is_call(node: ast.expr, noun: str) -> bool:
 
 
 def test_the_statements_are_where_they_are_looked_for() -> None:
-    assert {path.parts[0] for path in FILES} == {"agent", "hub"}, f"in {ROOT}"
+    assert {path.parts[0] for path in FILES} == {"agent", "hub", "monitors"}, f"in {ROOT}"
+    beside = [str(path) for path in FILES if path.parts[0] == "monitors" and len(path.parts) != 3]
+    assert beside == [], "a monitor's statements lie in its own package"

@@ -18,7 +18,9 @@ from twinwatch.world.host import Missing, Refused
 
 
 class System:
-    """The parts one after another, in the order of their charts.
+    """Watches the server itself: processors, memory, disks, network, pressure, limits, heat, clock, pending updates.
+
+    Parts run one after another, in the order of their charts.
 
     Source: /proc and, for the kinds of disks, /sys.
     Cost: some thirty small reads and a call per mount: about two milliseconds on a small machine.

@@ -10,7 +10,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -90,7 +90,8 @@ async def serving(
                 length = next((line[15:] for line in head.lower().splitlines() if line[:15] == "content-length:"), "0")
                 asked.requests.append(head + (await reader.readexactly(int(length))).decode())
             path = head.split(" ")[1]
-            writer.write(answer if isinstance(answer, bytes) else answer(path))  # type: ignore[arg-type]
+            said = answer if isinstance(answer, bytes) else cast("Callable[[str], bytes]", answer)(path)
+            writer.write(said)
             await writer.drain()
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass

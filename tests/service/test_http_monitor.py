@@ -318,11 +318,16 @@ async def test_failures_are_counted_before_it_is_down_and_successes_before_it_is
 
 async def test_nothing_stays_open(authority: Authority) -> None:
     """Two hundred runs, every way they can end, leave no descriptor and no task."""
+
+    async def noisy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"noise")
+
     refused = "http://127.0.0.1:1/"
     async with (
         serving(page()) as good,
         serving(page(), tls=authority.context(days=-1)) as expired,
-        serving(b"noise") as noise,
+        serving(noisy) as noise,
         serving(page(status="302 So", headers=("Location: /",))) as loop,
     ):
         urls = [f"http://127.0.0.1:{port}/" for port in (good, noise, loop)]

@@ -84,7 +84,7 @@ class PaperNet:
             answer.id = asked.id
             return answer.to_wire()
         except (dns.exception.DNSException, ValueError, OverflowError, LookupError, TypeError):
-            return content[:2] + text.encode("utf-8", "replace")
+            return content[:2] + octets(text)
 
     async def ping(self, address: str, sequence: int, *, timeout_seconds: float) -> float | None:
         """See ``Net``."""
@@ -108,7 +108,7 @@ class PaperStream:
 
     def __init__(self, place: str, text: str, facts: str | None, sent: list[tuple[str, bytes]]) -> None:
         self._place = place
-        self._left = text.encode("utf-8", "replace")
+        self._left = octets(text)
         self._facts = facts
         self._sent = sent
 
@@ -135,6 +135,14 @@ class PaperStream:
 
     def close(self) -> None:
         """See ``Stream``."""
+
+
+def octets(text: str) -> bytes:
+    """The bytes that a source stands for; bytes that are no text are those that ``surrogateescape`` keeps."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace")
 
 
 def _raise_error(step: Step, text: str) -> None:

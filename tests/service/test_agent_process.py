@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pty
 import re
 import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 
+from twinwatch.agent.asking import NotRunning, ask
 from twinwatch.agent.buffer import Buffer
 from twinwatch.agent.daemon import BUFFER_FILE
+from twinwatch.agent.status import SOCKET_FILE
 from twinwatch.testing.fake_hub import FakeHub
 from twinwatch.testing.fakes import call
 from twinwatch.world.clock import SystemClock
@@ -203,3 +207,26 @@ def test_the_agent_loads_nothing_of_the_hub_and_no_web_server() -> None:
     )
     hub_only = {"fastapi", "starlette", "uvicorn", "uvloop", "psycopg", "numpy", "jwt", "argon2", "pydantic"}
     assert loaded & {*hub_only, "twinwatch.hub", "twinwatch.testing", "aiohttp.web", "aiohttp.test_utils"} == set()
+
+
+def answers(path: Path) -> bool:
+    with suppress(NotRunning):
+        return bool(ask(path))
+    return False
+
+
+async def test_a_terminal_that_closes_ends_it_and_a_hangup_from_elsewhere_does_not(tmp_path: Path) -> None:
+    terminal, inner = pty.openpty()
+    process = await asyncio.create_subprocess_exec(
+        "setsid", "--ctty", sys.executable, "-m", "twinwatch.agent", "--state-dir", str(tmp_path),
+        env={**os.environ, **QUICK, "TWINWATCH_CONFIG": "", "TWINWATCH_LOCAL": "127.0.0.1:3999"},
+        stdin=inner, stdout=inner, stderr=inner,
+    )  # fmt: skip
+    os.close(inner)
+    await until((tmp_path / SOCKET_FILE).exists)
+    process.send_signal(signal.SIGHUP)
+    await until(lambda: answers(tmp_path / SOCKET_FILE))
+    assert process.returncode is None
+    os.close(terminal)
+    async with asyncio.timeout(20):
+        assert await process.wait() == 0

@@ -14,6 +14,7 @@ import gc
 import logging
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from enum import IntEnum
@@ -57,6 +58,7 @@ async def run(args: argparse.Namespace) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, _nothing)  # the configuration is about to be read anyway
     http: AiohttpHttp | None = None
     try:
         monitors = installed_monitors()
@@ -75,7 +77,7 @@ async def run(args: argparse.Namespace) -> int:
                 supervisor=Supervisor(),
                 started=gc.freeze,
             )
-            loop.add_signal_handler(signal.SIGHUP, agent.reload)
+            loop.add_signal_handler(signal.SIGHUP, _hung_up, agent, stop, sys.stderr.isatty())
             await agent.run(stop)
     except Misconfigured as err:
         return _end(Exit.MISCONFIGURED, err)
@@ -153,6 +155,18 @@ def _lock(path: Path) -> int:
         if err.errno != errno.EROFS:
             raise
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+
+def _nothing() -> None:
+    """What a signal that comes too early does."""
+
+
+def _hung_up(agent: Agent, stop: asyncio.Event, terminal: bool) -> None:
+    """SIGHUP means two things: read the configuration anew, and that the terminal it ran on is gone."""
+    if terminal and not sys.stderr.isatty():
+        stop.set()
+    else:
+        agent.reload()
 
 
 def _end(code: Exit, err: Exception) -> int:

@@ -12,7 +12,7 @@ from msgspec import Meta
 from twinwatch.monitors import Finding, Moment, Options, Part, Reading
 from twinwatch.monitors.options import lasting
 from twinwatch.monitors.patience import Failures, Patience, Successes, Verdict, Window
-from twinwatch.monitors.reach import ADDRESSES, CheckInterval, Timeout, Trip, failure
+from twinwatch.monitors.reach import ADDRESSES, CheckInterval, Timeout, Trip, failure, refuse_timeout, within
 from twinwatch.monitors.tcp import refuse_twins
 from twinwatch.protocol.durations import Duration
 from twinwatch.protocol.metrics import Chart, Headline, Metric
@@ -65,7 +65,8 @@ class Query(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     successes_before_up: Successes = 1
 
     def __post_init__(self) -> None:
-        """Refuses a label that cannot be shown."""
+        """Refuses what could not be run or shown."""
+        refuse_timeout(self.timeout)
         if not self.label.isprintable():
             raise ValueError("label: expected no control characters")
 
@@ -125,8 +126,8 @@ class Dns:
     def split(cls, options: DnsOptions) -> Sequence[Part]:
         """A part per question: one that is not answered delays no other."""
         return [
-            Part(query.shown, msgspec.structs.replace(options, queries=(query,)), query.check_interval)
-            for query in options.queries
+            Part(one.shown, msgspec.structs.replace(options, queries=(_in_time(one),)), one.check_interval)
+            for one in options.queries
         ]
 
     async def read(self, world: World, moment: Moment) -> list[Finding]:
@@ -136,6 +137,10 @@ class Dns:
             readings, verdict = await _tried(world, query)
             found += [*readings, patience.check(query.shown, verdict)]
         return found
+
+
+def _in_time(query: Query) -> Query:
+    return msgspec.structs.replace(query, timeout=within(query.timeout, query.check_interval))
 
 
 async def _tried(world: World, query: Query) -> tuple[list[Reading], Verdict]:

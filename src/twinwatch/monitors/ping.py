@@ -13,7 +13,7 @@ from msgspec import Meta
 from twinwatch.monitors import Finding, Moment, Options, Part, Reading, Unreadable
 from twinwatch.monitors.options import lasting
 from twinwatch.monitors.patience import Failures, Patience, Successes, Verdict, Window
-from twinwatch.monitors.reach import AddressFamily, CheckInterval, failure
+from twinwatch.monitors.reach import LONGEST, AddressFamily, CheckInterval, failure, refuse_timeout
 from twinwatch.monitors.tcp import Host, refuse_twins
 from twinwatch.protocol.durations import Duration
 from twinwatch.protocol.metrics import Chart, Headline, Metric
@@ -21,7 +21,6 @@ from twinwatch.world.doors import World
 from twinwatch.world.net import NetFailed
 
 BY = ("ping.target",)
-RESOLVE_SECONDS = 5.0
 
 Loss = Annotated[float, Meta(gt=0, le=1)]
 
@@ -52,7 +51,11 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     successes_before_up: Successes = 1
 
     def __post_init__(self) -> None:
-        """Refuses a name that cannot be shown."""
+        """Refuses what could not be run or shown."""
+        refuse_timeout(self.timeout)
+        whole = 2 * self.timeout + (self.count - 1) * self.pause  # the name has a timeout of its own
+        if whole > (self.check_interval or LONGEST):
+            raise ValueError(f"timeout: twice it, and the pauses, take {whole:g} s; expected less than the interval")
         if not self.name.isprintable():
             raise ValueError("name: expected no control characters")
 
@@ -128,14 +131,23 @@ class Ping:
         return found
 
 
+async def _pinged(world: World, target: Target, address: str, number: int) -> float | None:
+    if number:
+        await asyncio.sleep(number * target.pause)
+    return await world.net.ping(address, number, timeout_seconds=target.timeout)
+
+
 async def _tried(world: World, target: Target) -> tuple[list[Reading], Verdict]:
-    times: list[float | None] = []
     try:
-        addresses = await world.net.resolve(target.host, family=target.family, timeout_seconds=RESOLVE_SECONDS)
-        for number in range(target.count):
-            if number:
-                await asyncio.sleep(target.pause)
-            times.append(await world.net.ping(addresses[0], number, timeout_seconds=target.timeout))
+        addresses = await world.net.resolve(target.host, family=target.family, timeout_seconds=target.timeout)
+        # Side by side: the answers of a host that is silent are not waited for one after another.
+        pinged = (_pinged(world, target, addresses[0], number) for number in range(target.count))
+        outcomes = await asyncio.gather(*pinged, return_exceptions=True)
+        times: list[float | None] = []
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+            times.append(outcome)
     except NetFailed as err:
         if err.reason == "not-permitted":
             raise Unreadable(str(err)) from err

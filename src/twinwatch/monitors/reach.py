@@ -23,6 +23,8 @@ from twinwatch.world.net import Family, Net, NetFailed, Stream, TlsFacts, TlsWan
 ADDRESSES = 4
 """So many addresses of a name are tried."""
 DAY = 86_400
+LONGEST = 55.0
+"""Seconds that one try may take: a run is cut off after a minute, and a try that is cut off says nothing."""
 
 EXPIRES_IN = Metric(
     "tls.certificate.expires_in", "s", "How long the server's certificate is still valid; negative once it is not.",
@@ -46,6 +48,17 @@ ExpiryWarning = Annotated[
     Duration,
     Meta(title="Certificate warning", description="Degraded when the certificate is valid for less than this."),
 ]
+
+
+def refuse_timeout(seconds: float) -> None:
+    """Raises: ValueError if no try could take so long."""
+    if not 0 < seconds <= LONGEST:
+        raise ValueError(f"timeout: expected more than 0s and at most {LONGEST:g}s")
+
+
+def within(timeout: Duration, interval: Duration | None) -> Duration:
+    """The timeout, shortened to what the interval leaves: the next run must not find this one at work."""
+    return timeout if interval is None else Duration(min(timeout, interval * 0.9))
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -98,6 +111,8 @@ async def reach(net: Net, trip: Trip, place: Place) -> Stream:
 
     Raises: NetFailed.
     """
+    if place.tls is not None:
+        await net.prepare(place.tls)
     with trip.phase("resolve"):
         addresses = await net.resolve(place.host, family=place.family, timeout_seconds=trip.left)
     with trip.phase("connect"):

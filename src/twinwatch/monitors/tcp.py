@@ -25,7 +25,9 @@ from twinwatch.monitors.reach import (
     failure,
     judged_expiry,
     reach,
+    refuse_timeout,
     unverified,
+    within,
 )
 from twinwatch.protocol.metrics import Chart, Headline, Metric
 from twinwatch.world.doors import World
@@ -76,7 +78,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     successes_before_up: Successes = 1
 
     def __post_init__(self) -> None:
-        """Refuses a name that cannot be shown."""
+        """Refuses what could not be run or shown."""
+        refuse_timeout(self.timeout)
         if not self.name.isprintable():
             raise ValueError("name: expected no control characters")
 
@@ -142,8 +145,8 @@ class Tcp:
     def split(cls, options: TcpOptions) -> Sequence[Part]:
         """A part per port: one that hangs delays no other."""
         return [
-            Part(target.shown, msgspec.structs.replace(options, targets=(target,)), target.check_interval)
-            for target in options.targets
+            Part(one.shown, msgspec.structs.replace(options, targets=(_in_time(one),)), one.check_interval)
+            for one in options.targets
         ]
 
     async def read(self, world: World, moment: Moment) -> list[Finding]:
@@ -152,6 +155,10 @@ class Tcp:
         for target, patience in self._watched:
             found += await _tried(world, moment, target, patience)
         return found
+
+
+def _in_time(target: Target) -> Target:
+    return msgspec.structs.replace(target, timeout=within(target.timeout, target.check_interval))
 
 
 async def _tried(world: World, moment: Moment, target: Target, patience: Patience) -> list[Finding]:

@@ -59,6 +59,9 @@ class PaperNet:
         self._hosts.update(dict.fromkeys(addresses, host))
         return addresses
 
+    async def prepare(self, wanted: TlsWanted) -> None:
+        """See ``Net``. Paper needs nothing."""
+
     async def connect(self, address: str, port: int, *, timeout_seconds: float) -> Stream:
         """See ``Net``."""
         await self._pause()

@@ -97,3 +97,12 @@ def test_each_target_is_a_part_with_an_interval_of_its_own() -> None:
 def test_unlawful_targets_are_refused(targets: list[dict[str, Any]]) -> None:
     with pytest.raises(msgspec.ValidationError):
         options_of(Tcp, {"targets": targets})
+
+
+def test_a_timeout_fits_into_its_interval() -> None:
+    """A run that its interval cuts off could not say that the host is down."""
+    (part,) = Tcp.split(options_of(Tcp, {"targets": [{"host": "a", "port": 1, "check_interval": "5s"}]}))
+    assert part.options.targets[0].timeout == 4.5
+    for wrong in ({"timeout": "0s"}, {"timeout": "2m"}, {"check_interval": "5s", "timeout": "3s"}):
+        with pytest.raises(msgspec.ValidationError, match="timeout"):
+            options_of(Ping, {"hosts": [{"host": "a", **wrong}]})

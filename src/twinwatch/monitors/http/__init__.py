@@ -8,9 +8,9 @@ from typing import ClassVar
 import msgspec
 
 from twinwatch.monitors import Finding, Moment, Options, Part
-from twinwatch.monitors.http.options import HttpOptions
+from twinwatch.monitors.http.options import Endpoint, HttpOptions
 from twinwatch.monitors.http.probe import Probe
-from twinwatch.monitors.reach import EXPIRES_IN
+from twinwatch.monitors.reach import EXPIRES_IN, within
 from twinwatch.protocol.metrics import Chart, Headline, Metric
 from twinwatch.world.doors import World
 
@@ -56,8 +56,8 @@ class Http:
     def split(cls, options: HttpOptions) -> Sequence[Part]:
         """A part per endpoint: one that hangs delays no other."""
         return [
-            Part(endpoint.shown, msgspec.structs.replace(options, endpoints=(endpoint,)), endpoint.check_interval)
-            for endpoint in options.endpoints
+            Part(one.shown, msgspec.structs.replace(options, endpoints=(_in_time(one),)), one.check_interval)
+            for one in options.endpoints
         ]
 
     async def read(self, world: World, moment: Moment) -> list[Finding]:
@@ -66,3 +66,7 @@ class Http:
         for probe in self._probes:
             found += await probe.run(world, moment)
         return found
+
+
+def _in_time(endpoint: Endpoint) -> Endpoint:
+    return msgspec.structs.replace(endpoint, timeout=within(endpoint.timeout, endpoint.check_interval))

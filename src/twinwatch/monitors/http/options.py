@@ -14,7 +14,15 @@ from twinwatch.monitors.http.patterns import PATTERN_CHARACTERS, pattern_of, sta
 from twinwatch.monitors.http.target import URL_CHARACTERS, target_of
 from twinwatch.monitors.options import lasting
 from twinwatch.monitors.patience import Failures, Successes, Window
-from twinwatch.monitors.reach import AddressFamily, CaFile, CheckInterval, ExpiryWarning, Timeout, Verify
+from twinwatch.monitors.reach import (
+    AddressFamily,
+    CaFile,
+    CheckInterval,
+    ExpiryWarning,
+    Timeout,
+    Verify,
+    refuse_timeout,
+)
 from twinwatch.protocol.durations import Duration
 
 ENDPOINTS = 100
@@ -118,6 +126,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def __post_init__(self) -> None:
         """Refuses what could not be run."""
+        refuse_timeout(self.timeout)
         target_of(self.url)
         statuses_of(self.expected_status)
         pattern_of(self.regex)

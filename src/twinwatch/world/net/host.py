@@ -7,7 +7,7 @@ import socket
 
 from twinwatch.world.net.echo import echo
 from twinwatch.world.net.naming import Names
-from twinwatch.world.net.steps import Family, Stream
+from twinwatch.world.net.steps import Family, Stream, TlsWanted
 from twinwatch.world.net.stream import PIECE, Contexts, SocketStream, step, translated
 
 
@@ -21,6 +21,10 @@ class HostNet:
     async def resolve(self, host: str, *, family: Family = "any", timeout_seconds: float) -> tuple[str, ...]:
         """See ``Net``."""
         return await self._names.resolve(host, family, timeout_seconds)
+
+    async def prepare(self, wanted: TlsWanted) -> None:
+        """See ``Net``."""
+        self._contexts.of(wanted)
 
     async def connect(self, address: str, port: int, *, timeout_seconds: float) -> Stream:
         """See ``Net``."""

@@ -93,6 +93,13 @@ class Net(Protocol):
         """
         ...
 
+    async def prepare(self, wanted: TlsWanted) -> None:
+        """Read the files and authorities that this needs, where that was not done yet: no connection waits for it.
+
+        Raises: NetFailed ``tls-settings``.
+        """
+        ...
+
     async def connect(self, address: str, port: int, *, timeout_seconds: float) -> Stream:
         """A TCP connection to an address (no name).
 

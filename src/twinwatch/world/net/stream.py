@@ -10,6 +10,7 @@ import errno
 import os
 import socket
 import ssl
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -20,6 +21,8 @@ PIECE = 1 << 16
 EXPIRED = 10
 """X509_V_ERR_CERT_HAS_EXPIRED."""
 CONTEXTS = 32
+CONTEXT_SECONDS = 86_400
+"""The system's authorities are read anew so often."""
 OURS = {
     errno.ENETUNREACH: "no-route",
     errno.ENETDOWN: "no-route",
@@ -77,14 +80,16 @@ class Contexts:
         self._made: dict[tuple[object, ...], ssl.SSLContext] = {}
 
     def of(self, wanted: TlsWanted) -> ssl.SSLContext:
-        """The context that this needs; made anew when a file of it has changed.
+        """The context that this needs; made anew when a file of it has changed, and every day.
 
         Raises: NetFailed if a file cannot be used.
         """
         files = (wanted.ca_file, wanted.certificate_file, wanted.key_file)
         try:
-            key = (wanted.verify, *files, *(os.stat(file).st_mtime_ns if file else 0 for file in files))  # noqa: PTH116
+            day = time.monotonic() // CONTEXT_SECONDS
+            key = (day, wanted.verify, *files, *(os.stat(file).st_mtime_ns if file else 0 for file in files))  # noqa: PTH116
             if key not in self._made:
+                self._made = {key: made for key, made in self._made.items() if key[0] == day}
                 while len(self._made) >= CONTEXTS:
                     del self._made[next(iter(self._made))]
                 self._made[key] = _context(wanted)

@@ -34,7 +34,7 @@ export function Segmented<T extends string>({
           value={option.value}
           aria-label={option.name}
           onClick={() => option.value === value || onChange(option.value)}
-          className="flex min-w-9 flex-1 items-center justify-center gap-1.5 rounded-[5px] px-2 text-xs font-medium whitespace-nowrap text-ink-2 transition-colors hover:text-ink data-[state=checked]:bg-surface data-[state=checked]:text-ink data-[state=checked]:shadow-card data-[state=checked]:ring-1 data-[state=checked]:ring-line dark:data-[state=checked]:bg-raised dark:data-[state=checked]:ring-line-strong [&>svg]:size-3.5 [&>svg]:shrink-0"
+          className="flex min-w-9 flex-auto items-center justify-center gap-1.5 rounded-[5px] px-2 text-xs font-medium whitespace-nowrap text-ink-2 transition-colors hover:text-ink data-[state=checked]:bg-surface data-[state=checked]:text-ink data-[state=checked]:shadow-card data-[state=checked]:ring-1 data-[state=checked]:ring-line dark:data-[state=checked]:bg-raised dark:data-[state=checked]:ring-line-strong [&>svg]:size-3.5 [&>svg]:shrink-0"
         >
           {option.label}
         </RadioGroup.Item>

@@ -52,7 +52,8 @@ def catalogue_of(
         taught.setdefault(one.kind.name, []).append(declaration)
     room = METRICS
     monitors: list[MonitorFacts] = []
-    for name, instances in several.items():
+    # What stands for the server in the overview comes first on its page as well.
+    for name, instances in sorted(several.items(), key=lambda item: (not item[1][0].kind.headlines, item[0])):
         facts = _facts(instances, taught.get(name, ()), room)
         room -= len(facts.metrics)
         monitors.append(facts)

@@ -29,7 +29,8 @@ def check_config(args: argparse.Namespace) -> int:
         return WRONG
     configurator, source = found
     file = source.file
-    _out(f"{file or 'no configuration file'}: {'well' if file else 'defaults'}, hub {configurator.settings.hub}")
+    hub = f"hub {configurator.settings.hub}" if configurator.settings.hub else "no hub"
+    _out(f"{file or 'no configuration file'}: {'well' if file else 'defaults'}, {hub}")
     _out("")
     _print_table([one for one in configurator.effective() if one.runs])
     return _problems(configurator.standing.problems)

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
+from twinwatch.monitors.distributions import Distribution
 from twinwatch.monitors.exposition import Exposed, Histogram, Scalar, Summary, Unlawful, read
 
 TEXT = r"""
@@ -64,9 +65,7 @@ def test_histograms_and_summaries_are_gathered_from_their_lines() -> None:
     (histogram,) = (each for each in found if isinstance(each, Histogram))
     (summary,) = (each for each in found if isinstance(each, Summary))
     assert histogram.labels == {"route": "/"}
-    assert histogram.distribution.bounds == (0.1, 1.0)
-    assert histogram.distribution.counts == (3, 2, 1)
-    assert histogram.distribution.sum == 4.5
+    assert histogram.distribution == Distribution((0.1, 1.0), (3.0, 2.0, 1.0), 4.5)
     assert histogram.family.unit == "seconds"
     assert (summary.recorded, summary.sum, summary.quantiles) == (4, 17, {0.5: 4, 0.99: 9})
 

@@ -236,6 +236,24 @@ class TestSecrets:
         assert (await save(cast.owner, cast.agent, 1, view["monitors"])).status == 200
         assert (await cast.agent.configuration()).monitors[0].options == {"pin": "1234"}
 
+    async def test_a_secret_stays_one_when_the_agent_calls_it_so_no_more(self, stage: HubStage, declared: Cast) -> None:
+        view = (await save(declared.owner, declared.agent, 0, MONITORS[:1])).json()
+        plain = {"type": "object", "properties": {"host": {"type": "string"}, "pin": {"type": "string"}}}
+        await declared.agent.declare(Catalogue("1.1", (), kinds=(MonitorKind("vault", "Vault", "", 30.0, plain),)))
+        for version in (1, 2):
+            reply = await save(declared.member, declared.agent, version, view["monitors"])
+            assert reply.json()["monitors"] == view["monitors"]
+        assert (await declared.agent.configuration()).monitors[0].options["pin"] == "hunter2-pin"
+        assert "hunter2" not in str(await stage.execute("select c::text from public.configurations c"))
+
+    async def test_kept_secrets_count_toward_the_size(self, declared: Cast) -> None:
+        def monitors(name: str, password: str) -> list[dict[str, Any]]:
+            return [{"type": name, "name": f"{name}{n}", "options": {"password": password}} for n in range(20)]
+
+        assert (await save(declared.owner, declared.agent, 0, monitors("a", "x" * 8_000))).status == 200
+        refused = await save(declared.owner, declared.agent, 1, monitors("a", "***") + monitors("b", "x" * 8_000))
+        assert (refused.status, refused.problem.limit) == (422, limits.CONFIGURATION_BYTES)
+
     async def test_with_another_hub_secret_the_loss_is_said_and_can_be_mended(
         self, stage: HubStage, declared: Cast
     ) -> None:

@@ -6,7 +6,7 @@ server's own agent and to nobody else, and stand in no log, error or audit line.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +18,7 @@ from twinwatch.hub import masks
 from twinwatch.hub.agents import Speaker
 from twinwatch.hub.auth import Person
 from twinwatch.hub.db import Database
-from twinwatch.hub.lawful_configurations import check_configuration, name_of
+from twinwatch.hub.lawful_configurations import check_configuration, check_size, name_of
 from twinwatch.hub.refusals import DELETED, Refused, forbidden, invalid, not_found, unauthorized
 from twinwatch.hub.statements import Statements
 from twinwatch.hub.stores.log import instant, milliseconds
@@ -80,10 +80,12 @@ class Configurations:
         body: Body = wanted.model_dump(include={"monitors", "rules"}, exclude_defaults=True)
         monitors = body.setdefault("monitors", [])
         body.setdefault("rules", [])
-        if _mentions_mask(monitors):
+        kept = [set(masks.places(one.get("options", {}))) for one in monitors]
+        if any(kept):
             whole = await self._with_secrets(server_id, wanted.version, before)
-            _keep_secrets(monitors, whole, schemas)
-        hidden, secrets = _hidden(monitors, schemas)
+            _keep_secrets(monitors, before.get("monitors", []), whole, schemas)
+            check_size(body)
+        hidden, secrets = _hidden(monitors, schemas, kept)
         sealed = self._vault.seal(server_id, wanted.version + 1, msgspec.json.encode(secrets)) if secrets else None
         saved = {
             "organization": row["organization_id"],
@@ -188,37 +190,43 @@ def _schemas(row: DictRow) -> dict[str, Mapping[str, Any]]:
     return {kind["type"]: kind.get("options", {}) for kind in row["kinds"] or []}
 
 
-def _hidden(monitors: list[Body], schemas: Mapping[str, Mapping[str, Any]]) -> tuple[list[Body], masks.Secrets]:
-    """The monitors, masked, and their secrets by paths that begin with the monitor's place."""
+def _hidden(
+    monitors: list[Body], schemas: Mapping[str, Mapping[str, Any]], kept: Sequence[set[masks.Path]] = ()
+) -> tuple[list[Body], masks.Secrets]:
+    """The monitors, masked, and their secrets by paths that begin with the monitor's place.
+
+    ``kept`` says of each monitor where a secret was kept, which stays one: the agent may call it so no more by now.
+    """
     found: list[Body] = []
     secrets: masks.Secrets = []
     for place, monitor in enumerate(monitors):
-        hidden, taken = masks.masked(monitor.get("options", {}), schemas.get(monitor["type"]))
+        also = kept[place] if kept else ()
+        hidden, taken = masks.masked(monitor.get("options", {}), schemas.get(monitor["type"]), also)
         found.append({**monitor, "options": hidden} if hidden else monitor)
         secrets += [([place, "options", *path], value) for path, value in taken]
     return found, secrets
 
 
-def _keep_secrets(monitors: list[Body], before: list[Body], schemas: Mapping[str, Mapping[str, Any]]) -> None:
-    """Puts the secrets of before in place of each ``***``: of the same monitor, by type and name."""
-    old = {(one["type"], name_of(one)): one for one in before}
+def _keep_secrets(
+    monitors: list[Body], stored: list[Body], whole: list[Body], schemas: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Puts the secrets of before in place of each ``***``: of the same monitor, by type and name.
+
+    ``stored`` is what was saved before, masked; ``whole`` the same with its secrets.
+    """
+    old = {
+        (one["type"], name_of(one)): (one.get("options", {}), masking.get("options", {}))
+        for one, masking in zip(whole, stored, strict=True)
+    }
     for monitor in monitors:
-        options = old.get((monitor["type"], name_of(monitor)), {}).get("options", {})
+        options, hidden = old.get((monitor["type"], name_of(monitor)), ({}, {}))
         try:
             if "options" in monitor:
-                monitor["options"] = masks.kept(monitor["options"], options, schemas.get(monitor["type"]))
+                monitor["options"] = masks.kept(monitor["options"], options, schemas.get(monitor["type"]), hidden)
         except masks.NothingKept as err:
             raise invalid(
                 f"monitor {name_of(monitor)}, option {err}: no secret is kept here that *** could stand for; enter it"
             ) from None
-
-
-def _mentions_mask(value: Any) -> bool:
-    if isinstance(value, dict):
-        return any(_mentions_mask(one) for one in value.values())
-    if isinstance(value, list):
-        return any(_mentions_mask(one) for one in value)
-    return bool(value == masks.MASK)
 
 
 def _outdated(row: DictRow | None) -> Refused:

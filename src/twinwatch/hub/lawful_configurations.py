@@ -38,7 +38,15 @@ def check_configuration(wanted: SaveConfiguration) -> None:
     for rule in wanted.rules:
         _check_rule(rule)
     _check_unique("rules", (one.name for one in wanted.rules))
-    size = len(msgspec.json.encode(wanted.model_dump(exclude_defaults=True)))
+    check_size(wanted.model_dump(exclude_defaults=True))
+
+
+def check_size(content: Any) -> None:
+    """What is to be kept is not too large, kept secrets included.
+
+    Raises: Refused 422 ``limit``.
+    """
+    size = len(msgspec.json.encode(content))
     if size > limits.CONFIGURATION_BYTES:
         raise over_limit(f"{size} bytes; at most {limits.CONFIGURATION_BYTES}", limits.CONFIGURATION_BYTES)
 

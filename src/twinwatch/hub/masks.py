@@ -4,13 +4,17 @@ A value is secret if the kind's JSON Schema says ``format: password`` of it. Whe
 kind, a map with free keys) its key decides by its look, and a URL that carries a password is secret anywhere.
 
 Invariants: ``restored(*masked(options, schema))`` is ``options``; a secret that is kept by writing ``***`` stays with
-the element that it belonged to, also when a list was shortened or put in another order, or else is asked for again.
+the element that it belonged to, also when a list was shortened or put in another order, or else is asked for again;
+it stays a secret whatever the schema says by now. Time is in proportion to the options, whatever they and the schema
+are: both come from strangers.
 """
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from copy import deepcopy
 from typing import Any
 
@@ -28,9 +32,12 @@ TELLING = frozenset(
     }
 )
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
-_URL_PASSWORD = re.compile(r"://[^/\s@]*:[^/\s@]+@")
+_URL_PASSWORD = re.compile(r"://[^/\s@:]*:[^/\s@]+@")
 NAMING = ("name", "id", "url", "host", "address", "target", "path")
 """What tells an element of a list from its neighbours, in this order."""
+
+CHOICES = 64
+"""How many alternatives of one schema are looked at; no monitor's options have as many."""
 
 _FREE: dict[str, Any] = {}
 
@@ -54,14 +61,29 @@ def looks_secret(key: str) -> bool:
     return any(word.lower() in TELLING for word in _WORD.findall(key))
 
 
-def masked(options: Any, schema: Mapping[str, Any] | None) -> tuple[Any, Secrets]:
-    """The options with ``***`` in place of each secret, and the secrets. ``schema`` is None for an unknown kind."""
+def masked(options: Any, schema: Mapping[str, Any] | None, also: Collection[Path] = ()) -> tuple[Any, Secrets]:
+    """The options with ``***`` in place of each secret, and the secrets. ``schema`` is None for an unknown kind.
+
+    What stands at the places of ``also`` is secret whatever the schema says.
+    """
     hidden = deepcopy(options)
     secrets: Secrets = []
-    for path, value in list(_secret_values(options, schema)):
+    for path, value in list(_walk(options, (), schema, schema, told=False, also=also)):
         _put(hidden, path, MASK)
         secrets.append((list(path), value))
     return hidden, secrets
+
+
+def places(options: Any, path: Path = ()) -> Iterator[Path]:
+    """Where ``***`` is written."""
+    if isinstance(options, dict):
+        for key, below in options.items():
+            yield from places(below, (*path, key))
+    elif isinstance(options, list):
+        for place, below in enumerate(options):
+            yield from places(below, (*path, place))
+    elif options == MASK:
+        yield path
 
 
 def restored(options: Any, secrets: Secrets) -> Any:
@@ -75,102 +97,157 @@ def restored(options: Any, secrets: Secrets) -> Any:
     return whole
 
 
-def kept(new: Any, old: Any, schema: Mapping[str, Any] | None) -> Any:
+def kept(new: Any, old: Any, schema: Mapping[str, Any] | None, stored: Any = None) -> Any:
     """The new options, with each ``***`` replaced by the secret that the old options (in full) have there.
+
+    ``stored`` are the old ones as they were masked when they were saved, maybe by another schema.
 
     Raises: NothingKept for a ``***`` at a secret place that had no value before.
     """
-    hidden, _ = masked(old, schema)
-    return _kept(new, old, hidden, (), schema, schema)
+    hidden, _ = masked(old if stored is None else stored, schema)
+    return _kept(new, old, hidden, (), schema, schema, told=False)
 
 
 def _kept(
-    new: Any, old: Any, hidden: Any, path: Path, schema: Mapping[str, Any] | None, root: Mapping[str, Any] | None
+    new: Any,
+    old: Any,
+    hidden: Any,
+    path: Path,
+    schema: Mapping[str, Any] | None,
+    root: Mapping[str, Any] | None,
+    *,
+    told: bool,
 ) -> Any:
     """``hidden`` is ``old``, masked."""
     if new == MASK:
         if hidden == MASK and old is not None:
             return old
-        if _is_secret(new, path, schema, root):
+        if _is_secret(new, schema, root, told=told):
             raise NothingKept(path)
         return new
     if isinstance(new, dict):
         before = old if isinstance(old, dict) else {}
         mask = hidden if isinstance(hidden, dict) else {}
         return {
-            key: _kept(value, before.get(key), mask.get(key), (*path, key), _below(schema, key, root), root)
-            for key, value in new.items()
+            key: _kept(value, before.get(key), mask.get(key), (*path, key), below, root, told=tells)
+            for key, value, below, tells in _members(new, schema, root, told=told)
         }
     if isinstance(new, list):
         before_list = old if isinstance(old, list) else []
         mask_list = hidden if isinstance(hidden, list) else []
+        partners = _partners(new, mask_list)
         result = []
-        for place, value in enumerate(new):
-            at = _same_element(new, place, mask_list)
+        for place, value, below, tells in _elements(new, schema, root, told=told):
+            at = partners[place]
             was, mask_was = (before_list[at], mask_list[at]) if at is not None else (None, None)
-            result.append(_kept(value, was, mask_was, (*path, place), _below(schema, place, root), root))
+            result.append(_kept(value, was, mask_was, (*path, place), below, root, told=tells))
         return result
     return new
 
 
-def _same_element(new: list[Any], place: int, old: list[Any]) -> int | None:
-    """Where this element of the new list stood in the old one; None if that cannot be told for sure."""
-    element = new[place]
-    if isinstance(element, dict):
-        for name in NAMING:
-            if name in element and element[name] != MASK:
-                of_name = [at for at, one in enumerate(old) if isinstance(one, dict) and one.get(name) == element[name]]
-                twins = [one for one in new if isinstance(one, dict) and one.get(name) == element[name]]
-                if len(of_name) == 1 and len(twins) == 1:
-                    return of_name[0]
-                if not of_name:
-                    return None
-    if place < len(old) and old[place] == element and len(new) == len(old):
-        return place
-    equal = [at for at, one in enumerate(old) if one == element]
-    if len(equal) == 1:
-        return equal[0]
-    return place if len(new) == len(old) else None
+def _partners(new: list[Any], old: list[Any]) -> list[int | None]:
+    """Where each element of the new list stood in the old one, no place twice; None if that cannot be told for sure."""
+    found: list[int | None] = [None] * len(new)
+    open_places = set(range(len(new)))
+    taken: set[int] = set()
+
+    def settle(place: int, at: int | None) -> None:
+        found[place] = at
+        open_places.discard(place)
+        if at is not None:
+            taken.add(at)
+
+    for name in NAMING:
+        old_spots, new_spots = _spots_by_name(old, name), _spots_by_name(new, name)
+        for text, here in new_spots.items():
+            there = old_spots.get(text, [])
+            for place in here:
+                if place in open_places and not there:
+                    settle(place, None)
+            if len(here) == len(there) == 1 and here[0] in open_places and there[0] not in taken:
+                settle(here[0], there[0])
+    old_spots, new_spots = _spots(enumerate(old)), _spots(enumerate(new))
+    aligned = len(new) == len(old)
+    for text, here in new_spots.items():
+        there = old_spots.get(text, [])
+        same = set(there)
+        for place in here:
+            if aligned and place in same and place in open_places and place not in taken:
+                settle(place, place)
+        if len(here) == len(there) == 1 and here[0] in open_places and there[0] not in taken:
+            settle(here[0], there[0])
+    for place in sorted(open_places):
+        settle(place, place if aligned and place not in taken else None)
+    return found
 
 
-def _secret_values(options: Any, schema: Mapping[str, Any] | None) -> Iterator[tuple[Path, Any]]:
-    yield from _walk(options, (), schema, schema)
+def _spots_by_name(elements: list[Any], name: str) -> dict[str, list[int]]:
+    named = ((at, one[name]) for at, one in enumerate(elements) if isinstance(one, dict) and name in one)
+    return _spots((at, value) for at, value in named if value != MASK)
+
+
+def _spots(values: Iterable[tuple[int, Any]]) -> dict[str, list[int]]:
+    """Where each value stands, by its JSON."""
+    spots: defaultdict[str, list[int]] = defaultdict(list)
+    for at, value in values:
+        spots[json.dumps(value, sort_keys=True)].append(at)
+    return spots
+
+
+_Below = tuple[Any, Any, Mapping[str, Any] | None, bool]
+"""Step, value, its schema, and whether what stands above tells already that it is secret."""
+
+
+def _members(
+    value: dict[str, Any], schema: Mapping[str, Any] | None, root: Mapping[str, Any] | None, *, told: bool
+) -> Iterator[_Below]:
+    password = schema is not None and _says_password(schema, root)
+    for key, one in value.items():
+        below = _below(schema, key, root)
+        unknown = below is None or below is _FREE
+        # From the last known place on, each key on the way may be the one that tells.
+        yield key, one, below, told or (unknown and (password or looks_secret(key)))
+
+
+def _elements(
+    value: list[Any], schema: Mapping[str, Any] | None, root: Mapping[str, Any] | None, *, told: bool
+) -> Iterator[_Below]:
+    password = schema is not None and _says_password(schema, root)
+    prefixes = [one.get("prefixItems") for one in _choices(schema, root)] if schema is not None else []
+    own = max((len(one) for one in prefixes if isinstance(one, list)), default=0)
+    rest = _below(schema, own, root)
+    for place, one in enumerate(value):
+        below = _below(schema, place, root) if place < own else rest
+        unknown = below is None or below is _FREE
+        yield place, one, below, told or (unknown and password)
 
 
 def _walk(
-    value: Any, path: Path, schema: Mapping[str, Any] | None, root: Mapping[str, Any] | None
+    value: Any,
+    path: Path,
+    schema: Mapping[str, Any] | None,
+    root: Mapping[str, Any] | None,
+    *,
+    told: bool,
+    also: Collection[Path],
 ) -> Iterator[tuple[Path, Any]]:
+    """Every secret and its place."""
     if isinstance(value, dict):
-        for key, below in value.items():
-            yield from _walk(below, (*path, key), _below(schema, key, root), root)
+        for key, one, below, tells in _members(value, schema, root, told=told):
+            yield from _walk(one, (*path, key), below, root, told=tells, also=also)
     elif isinstance(value, list):
-        for place, below in enumerate(value):
-            yield from _walk(below, (*path, place), _below(schema, place, root), root)
-    elif _is_secret(value, path, schema, root):
+        for place, one, below, tells in _elements(value, schema, root, told=told):
+            yield from _walk(one, (*path, place), below, root, told=tells, also=also)
+    elif _is_secret(value, schema, root, told=told or (path in also and value != MASK)):
         yield path, value
 
 
-def _is_secret(value: Any, path: Path, schema: Mapping[str, Any] | None, root: Mapping[str, Any] | None) -> bool:
+def _is_secret(value: Any, schema: Mapping[str, Any] | None, root: Mapping[str, Any] | None, *, told: bool) -> bool:
     if value is None or isinstance(value, bool) or value == "":
         return False
-    if isinstance(value, str) and _URL_PASSWORD.search(value):
+    if told or (isinstance(value, str) and _URL_PASSWORD.search(value)):
         return True
-    if schema is not None and schema is not _FREE:
-        return _says_password(schema, root)
-    # From the last known place on, each key on the way may be the one that tells.
-    keys = [step for step in path if isinstance(step, str)]
-    return any(looks_secret(key) for key in keys[_known_keys(path, root) :])
-
-
-def _known_keys(path: Path, root: Mapping[str, Any] | None) -> int:
-    """How many keys of the path the schema has something to say about."""
-    schema, count = root, 0
-    for step in path:
-        schema = _below(schema, step, root)
-        if schema is None or schema is _FREE:
-            break
-        count += isinstance(step, str)
-    return count
+    return schema is not None and schema is not _FREE and _says_password(schema, root)
 
 
 def _says_password(schema: Mapping[str, Any], root: Mapping[str, Any] | None) -> bool:
@@ -184,6 +261,7 @@ def _below(
     if schema is None:
         return None
     found: list[Mapping[str, Any]] = []
+    telling = isinstance(step, str) and looks_secret(step)
     for one in _choices(schema, root):
         if isinstance(step, int):
             prefix = one.get("prefixItems")
@@ -199,7 +277,7 @@ def _below(
             continue
         free = one.get("additionalProperties")
         # A map with keys of the user's own: what a key is called tells more than that its values are texts.
-        if isinstance(free, dict) and (_says_password(free, root) or not looks_secret(step)):
+        if isinstance(free, dict) and (not telling or _says_password(free, root)):
             found.append(free)
     if not found:
         return _FREE
@@ -210,7 +288,9 @@ def _choices(schema: Mapping[str, Any], root: Mapping[str, Any] | None) -> Itera
     """The schema and all that it refers to or offers. A schema is what an agent sent: it may lead in a circle."""
     waiting: list[Any] = [schema]
     seen: set[int] = set()
-    while waiting:
+    for _ in range(CHOICES):
+        if not waiting:
+            return
         one = waiting.pop()
         if not isinstance(one, dict) or id(one) in seen:
             continue
@@ -224,7 +304,7 @@ def _choices(schema: Mapping[str, Any], root: Mapping[str, Any] | None) -> Itera
         for word in ("anyOf", "oneOf", "allOf"):
             offered = one.get(word)
             if isinstance(offered, list):
-                waiting += offered
+                waiting += offered[:CHOICES]
 
 
 def _put(options: Any, path: Path, value: Any) -> None:

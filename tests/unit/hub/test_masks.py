@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from time import process_time
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twinwatch.hub.masks import MASK, NothingKept, kept, looks_secret, masked, restored
+from twinwatch.hub.masks import MASK, NothingKept, kept, looks_secret, masked, places, restored
 
 PASSWORD = {"type": "string", "format": "password"}
 SCHEMA: dict[str, Any] = {
@@ -150,6 +151,56 @@ def test_scalars_of_a_list_are_kept_by_place_while_the_list_keeps_its_length() -
     assert kept({"tokens": [MASK, "z"]}, old, SCHEMA) == {"tokens": ["x", "z"]}
     with pytest.raises(NothingKept):
         kept({"tokens": [MASK]}, old, SCHEMA)
+
+
+def test_one_secret_is_not_kept_twice() -> None:
+    """Else a hundred thousand stars would become as many copies of a long one."""
+    with pytest.raises(NothingKept):
+        kept({"tokens": [MASK, MASK, MASK]}, {"tokens": ["x"]}, SCHEMA)
+
+
+def test_a_kept_secret_stays_one_when_the_schema_calls_it_so_no_more() -> None:
+    plain = {"properties": {"pin": {"type": "string"}}}
+    stored, new = {"pin": MASK}, {"pin": MASK, "other": 1}
+    whole = kept(new, {"pin": "1234"}, plain, stored)
+    assert whole == {"pin": "1234", "other": 1}
+    assert masked(whole, plain, set(places(new))) == (new, [(["pin"], "1234")])
+
+
+@pytest.mark.parametrize("wrong", [["p1"], {"of": "p1"}, [[{"of": ["p1"]}]], 1234])
+def test_what_stands_in_the_place_of_a_password_is_secret_whatever_its_shape(wrong: Any) -> None:
+    hidden, secrets = masked({"password": wrong}, SCHEMA)
+    assert "1" not in str(hidden)
+    assert len(secrets) == 1
+
+
+def _nested(value: Any, depth: int) -> Any:
+    for _ in range(depth):
+        value = {"a": value}
+    return value
+
+
+WIDE = {"additionalProperties": {"anyOf": [{"maxLength": length} for length in range(20_000)]}}
+
+
+@pytest.mark.parametrize(
+    ("options", "schema"),
+    [
+        ({"a": ["://" + ":" * 9_990] * 20}, None),
+        ({"aB" * 4_000: [1] * 20_000}, None),
+        (_nested([1] * 50_000, 30), None),
+        ({str(number): "x" for number in range(2_000)}, WIDE),
+        ({"a": [{"id": number} for number in range(10_000)]}, SCHEMA),
+        ({"a": [MASK] * 20_000}, SCHEMA),
+    ],
+    ids=["colons", "long key", "deep", "wide schema", "named elements", "stars"],
+)
+def test_time_is_in_proportion_whatever_is_sent(options: dict[str, Any], schema: dict[str, Any] | None) -> None:
+    """Each took from seconds to minutes, in which the hub answered nobody."""
+    start = process_time()
+    hidden, _ = masked(options, schema)
+    kept({**hidden, "new": 1, "a": [*hidden["a"], "new"] if isinstance(hidden.get("a"), list) else 1}, options, schema)
+    assert process_time() - start < 5
 
 
 def test_what_was_saved_before_the_kind_was_known_can_be_kept_too() -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from twinwatch.monitors import Check, Moment, Reading
 from twinwatch.monitors.http import Http
 from twinwatch.monitors.http.expressions import NOTHING, at, header_condition, header_of, json_condition
-from twinwatch.monitors.http.patterns import pattern_of, statuses_of
+from twinwatch.monitors.http.patterns import pattern_of, searched, statuses_of
 from twinwatch.monitors.http.target import next_target, target_of
 from twinwatch.monitors.options import options_of
 from twinwatch.testing.paper import paper_world
@@ -151,6 +151,12 @@ def test_patterns_that_may_take_for_ever_or_are_none_are_refused(text: str) -> N
 @pytest.mark.parametrize("text", [r"v\d+\.\d+", r"(foo|bar) (baz)?", r"[(+*]+", r"\(a+\)+", r"a{2,3}"])
 def test_usual_patterns_are_taken(text: str) -> None:
     assert pattern_of(text).pattern == text
+
+
+def test_a_pattern_without_bound_is_let_loose_on_the_beginning_only() -> None:
+    text = "x" * 100_000 + "v2"
+    assert searched(pattern_of("v[0-9]"), text) == text
+    assert len(searched(pattern_of("v[0-9]+"), text)) < 20_000
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Meta(
             max_length=PATTERN_CHARACTERS,
             title="Pattern",
-            description="A regular expression that must match somewhere in the first 64 KiB of the body.",
+            description="A regular expression that must match; with * or +, in the first 16384 letters of the body.",
         ),
     ] = ""
     json: Annotated[

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-SEARCHED = 64 << 10
-"""So much of a body is searched by a regular expression."""
+SEARCHED = 16 << 10
+"""So many characters of a body are searched by a pattern that repeats something without bound: its time may grow with
+the square of them, or worse, and nothing else runs meanwhile."""
 PATTERN_CHARACTERS = 500
 
 _TOKEN = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\*|\+|\{\d*,\d*\}|[()|]|.", re.DOTALL)
@@ -14,8 +15,8 @@ _TOKEN = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\*|\+|\{\d*,\d*\}|[()|]|.",
 def pattern_of(text: str) -> re.Pattern[str]:
     """The compiled pattern.
 
-    Raises: ValueError if it is none, or may take for ever: something repeated within what is itself repeated, as in
-    ``(a+)+``. A pattern may come from the hub, and must not be able to stop the agent.
+    Raises: ValueError if it is none, or its time may double with every letter: something repeated within what is
+    itself repeated, as in ``(a+)+``. A pattern may come from the hub, and the text from anybody.
     """
     if len(text) > PATTERN_CHARACTERS:
         raise ValueError(f"regex: longer than {PATTERN_CHARACTERS} characters")
@@ -27,11 +28,21 @@ def pattern_of(text: str) -> re.Pattern[str]:
         raise ValueError(f"regex {text!r}: {err}") from err
 
 
+def searched(pattern: re.Pattern[str], text: str) -> str:
+    """So much of the text as this pattern is let loose on."""
+    unbound = any(sign in ("*", "+") or sign.endswith(",}") for sign in _signs(pattern.pattern))
+    return text[:SEARCHED] if unbound else text
+
+
+def _signs(text: str) -> list[str]:
+    return _TOKEN.findall(text)
+
+
 def _repeats_repetition(text: str) -> bool:
     """Whether a group that is repeated holds a repetition or alternatives."""
     risky = [False]
     closed_risky = False
-    for sign in _TOKEN.findall(text):
+    for sign in _signs(text):
         if sign == "(":
             risky.append(False)
         elif sign == ")" and len(risky) > 1:

@@ -12,7 +12,7 @@ from twinwatch.monitors import Finding, Moment, Reading
 from twinwatch.monitors.http.exchange import Answer, Ask, BadAnswer, exchange
 from twinwatch.monitors.http.expressions import at, header_condition, header_of, json_condition
 from twinwatch.monitors.http.options import Endpoint
-from twinwatch.monitors.http.patterns import SEARCHED, pattern_of, statuses_of
+from twinwatch.monitors.http.patterns import pattern_of, searched, statuses_of
 from twinwatch.monitors.http.target import Target, next_target, target_of
 from twinwatch.monitors.patience import Patience, Verdict
 from twinwatch.monitors.reach import Place, Trip, expiry, failure, judged_expiry, reach, unverified
@@ -192,7 +192,7 @@ class Probe:
             return Verdict("down", "keyword-missing", f"expected the text {endpoint.keyword!r}, not seen {size}")
         if endpoint.keyword_absent and endpoint.keyword_absent in text:
             return Verdict("down", "keyword-present", f"expected no text {endpoint.keyword_absent!r}, but it is there")
-        if self._pattern is not None and not self._pattern.search(text[:SEARCHED]):
+        if self._pattern is not None and not self._pattern.search(searched(self._pattern, text)):
             return Verdict("down", "regex-mismatch", f"expected a match of {endpoint.regex!r}, not seen {size}")
         if not self._json:
             return None

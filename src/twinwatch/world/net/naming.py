@@ -40,9 +40,7 @@ class Names:
             if len(self._asked) >= THREADS:
                 message = f"{host}: the name service of this host does not answer ({THREADS} questions are waiting)"
                 raise NetFailed("resolve", "our-dns-failed", message, ours=True)
-            asked = self._asked[key] = Future()
-            # A thread of its own and no pool: one that hangs must not keep the agent from ending.
-            threading.Thread(target=self._look_up, args=(*key, asked), name=f"resolve {host}", daemon=True).start()
+            asked = self._begun(host, family)
         try:
             async with asyncio.timeout(timeout_seconds):
                 return await asyncio.shield(asyncio.wrap_future(asked))
@@ -53,6 +51,18 @@ class Names:
             raise _translated(host, err) from err
         except (OSError, UnicodeError, ValueError) as err:
             raise NetFailed("resolve", "dns-error", f"{host[:100]!r} is no lawful name") from err
+
+    def _begun(self, host: str, family: Family) -> Future[tuple[str, ...]]:
+        asked: Future[tuple[str, ...]] = Future()
+        # A thread of its own and no pool: one that hangs must not keep the agent from ending.
+        thread = threading.Thread(target=self._look_up, args=(host, family, asked), name="resolve", daemon=True)
+        self._asked[host, family] = asked
+        try:
+            thread.start()
+        except RuntimeError as err:
+            del self._asked[host, family]
+            raise NetFailed("resolve", "our-dns-failed", f"{host}: no thread to ask for it: {err}", ours=True) from err
+        return asked
 
     def _look_up(self, host: str, family: Family, asked: Future[tuple[str, ...]]) -> None:
         try:

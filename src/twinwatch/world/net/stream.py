@@ -12,7 +12,7 @@ import socket
 import ssl
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from twinwatch.world.net.certificate import certificate_of
 from twinwatch.world.net.steps import NetFailed, Step, TlsFacts, TlsWanted
@@ -139,7 +139,8 @@ class SocketStream:
                     await self._flush()
                     await self._feed(tls_is_owed=True)
                 except ssl.SSLError:
-                    await self._flush()  # the other side is told why
+                    with suppress(OSError):
+                        await self._flush()  # the other side is told why
                     raise
             await self._flush()
         self._tls = tls

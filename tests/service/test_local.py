@@ -243,6 +243,15 @@ async def test_a_foreign_page_cannot_push(client: aiohttp.ClientSession, local: 
         assert response.status == 202
 
 
+async def test_a_foreign_page_may_lead_here_but_not_ask_by_itself(client: aiohttp.ClientSession) -> None:
+    foreign = {"Sec-Fetch-Site": "cross-site"}
+    for mode, status in (("no-cors", 403), ("cors", 403), ("navigate", 200)):
+        async with client.get("/", headers={**foreign, "Sec-Fetch-Mode": mode}) as response:
+            assert response.status == status
+    async with client.get("/metrics", headers={"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors"}) as response:
+        assert response.status == 200
+
+
 async def test_an_address_that_is_not_loopback_asks_for_the_token(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -260,6 +269,10 @@ async def test_an_address_that_is_not_loopback_asks_for_the_token(
         async with client.post("/session", data={"token": "wrong"}, allow_redirects=False) as response:
             assert (response.status, response.headers["Location"]) == (303, "/#wrong")
             assert "Set-Cookie" not in response.headers
+        async with client.post("/session", data={"token": "x" * 5_000}) as response:
+            assert response.status == 413
+        async with client.post("/session", data=b"", headers={"Content-Encoding": "gzip"}) as response:
+            assert response.status == 415
         async with client.post("/session", data={"token": TOKEN}, allow_redirects=False) as response:
             assert response.status == 303
             cookie = response.headers["Set-Cookie"].partition(";")[0]

@@ -1,8 +1,8 @@
 """Who may ask: anybody on this machine by loopback, others with the token.
 
 On loopback there is no token, so that any page in a browser of this machine could try: a request must be addressed to
-a loopback name (a foreign name that was made to resolve to 127.0.0.1 is not), and one that changes something must not
-come from a foreign page. No CORS header is ever sent, so that no foreign page reads an answer.
+a loopback name (a foreign name that was made to resolve to 127.0.0.1 is not), and one that changes something, or that a
+page makes by itself, must not come from a foreign page. No CORS header is ever sent, so that none reads an answer.
 Elsewhere the token is asked of everybody: ``Authorization: Bearer``, or a cookie that the sign-in page sets, which is
 made of the token and is not it. Comparisons take constant time.
 """
@@ -53,10 +53,13 @@ class Admission:
         if self.reach is Reach.LOOPBACK and not _is_local(host):
             detail = f"Host {host[:200]!r}: expected the address that the agent listens on, such as 127.0.0.1:3000"
             raise Refused(403, "foreign-host", "Not addressed to this agent", detail)
+        site = request.headers.get("Sec-Fetch-Site", "none")
         if request.method in ("GET", "HEAD"):
+            if site == "cross-site" and request.headers.get("Sec-Fetch-Mode") != "navigate":
+                # It could not read the answer, but have the agent work for it. A link to the page is no harm.
+                raise Refused(403, "foreign-origin", "Sent by a foreign page", "only the agent's own page may do this")
             return
         origin = request.headers.get("Origin")
-        site = request.headers.get("Sec-Fetch-Site", "none")
         if (origin is not None and _netloc(origin) != host.lower()) or site not in ("none", "same-origin"):
             detail = f"Origin {(origin or site)[:200]!r}: only programs and the agent's own page may do this"
             raise Refused(403, "foreign-origin", "Sent by a foreign page", detail)

@@ -16,23 +16,23 @@ _WINDOWS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 """zlib's names for the two framings."""
 
 
-async def body_of(request: web.BaseRequest) -> bytes:
+async def body_of(request: web.BaseRequest, most: int = limits.BODY_BYTES) -> bytes:
     """The whole body, inflated.
 
-    Bounds: ``limits.BODY_BYTES`` as it travels, ``limits.DECODED_BYTES`` inflated. Raises: Refused.
+    Bounds: ``most`` bytes as it travels, ``limits.DECODED_BYTES`` inflated. Raises: Refused.
     """
     encoding = request.headers.get("Content-Encoding", "").strip().lower()
     if encoding not in ("", "identity", *_WINDOWS):
         detail = f"Content-Encoding {encoding[:80]!r}: expected gzip, deflate or none"
         raise Refused(415, "media-type", "Encoding not supported", detail)
-    if request.content_length is not None and request.content_length > limits.BODY_BYTES:
-        raise _too_long()
+    if request.content_length is not None and request.content_length > most:
+        raise _too_long(most)
     if request.headers.get("Expect", "").lower() == "100-continue":
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0
     try:
         async with asyncio.timeout(READ_SECONDS):
-            body = await _read(request)
+            body = await _read(request, most)
     except TimeoutError as err:
         detail = f"the body did not come within {READ_SECONDS:g} s"
         raise Refused(408, "too-slow", "Too slow", detail, headers={"Connection": "close"}) from err
@@ -58,18 +58,18 @@ def inflate(body: bytes, encoding: str) -> bytes:
     return plain
 
 
-async def _read(request: web.BaseRequest) -> bytes:
+async def _read(request: web.BaseRequest, most: int) -> bytes:
     pieces: list[bytes] = []
     size = 0
     async for piece in request.content.iter_any():
         size += len(piece)
-        if size > limits.BODY_BYTES:
-            raise _too_long()
+        if size > most:
+            raise _too_long(most)
         pieces.append(piece)
     return b"".join(pieces)
 
 
-def _too_long() -> Refused:
-    refused = too_large(f"the body is longer than {limits.BODY_BYTES} bytes", limits.BODY_BYTES)
+def _too_long(most: int) -> Refused:
+    refused = too_large(f"the body is longer than {most} bytes", most)
     refused.headers["Connection"] = "close"
     return refused

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
 from collections.abc import Awaitable, Callable
@@ -24,6 +25,9 @@ from twinwatch.world.clock import Clock
 DAY_MILLISECONDS = 86_400_000
 METRICS_ASKED = 200
 SHOWN_POINTS = 300
+FORM_BYTES = 4096
+READING = 2
+"""Windows of the buffer that are gathered at one time; each takes megabytes, and others wait."""
 _NEWEST_MILLISECONDS = 5 * 60_000
 
 Answer = Callable[[web.BaseRequest], Awaitable[web.Response]]
@@ -48,6 +52,7 @@ class Routes:
         self._read = read
         self._clock = clock
         self._group = pushes.group
+        self._reading = asyncio.Semaphore(READING)
         self._table: dict[str, dict[str, Answer]] = {
             "/": {"GET": self._home},
             "/api/v1/status": {"GET": self._status_now},
@@ -101,8 +106,11 @@ class Routes:
 
     @staticmethod
     async def _sign_in(request: web.BaseRequest, admission: Admission) -> web.Response:
+        if request.headers.get("Content-Encoding"):
+            raise Refused(415, "media-type", "Encoding not supported", "expected a form as it is")
         try:
-            form = parse_qs((await body_of(request)).decode(), max_num_fields=4)
+            # From anybody: bounded by what a form may be, as all that wait for their turn are held in memory.
+            form = parse_qs((await body_of(request, FORM_BYTES)).decode(), max_num_fields=4)
         except ValueError as err:
             raise invalid("expected a form with the field token") from err
         try:
@@ -131,12 +139,14 @@ class Routes:
         least = max(_number(request, "step", 0), round(1000 * max(intervals, default=15.0)))
         asked = _number(request, "points", SHOWN_POINTS)
         first, step, points = grid(since, until, points=min(max(asked, 2), POINTS), least=least)
-        return _json(await lines_of(self._read, metrics, first=first, step=step, points=points))
+        async with self._reading:
+            return _json(await lines_of(self._read, metrics, first=first, step=step, points=points))
 
     async def _exposed(self, _request: web.BaseRequest) -> web.Response:
         now = self._clock.now()
-        found = await newest(self._read, now - _NEWEST_MILLISECONDS, now + 1)
-        body = exposed(found.values(), self._catalogue())
+        async with self._reading:
+            found = await newest(self._read, now - _NEWEST_MILLISECONDS, now + 1)
+            body = exposed(found.values(), self._catalogue())
         return web.Response(body=body, headers={**HEADERS, "Content-Type": CONTENT_TYPE})
 
 

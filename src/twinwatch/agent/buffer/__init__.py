@@ -36,6 +36,7 @@ from twinwatch.agent.buffer.ticks import (
     Packed,
     Parcel,
     Tick,
+    frames_of,
     pack_ticks,
     unpack_values,
 )
@@ -163,15 +164,17 @@ class Buffer:
                 parcel, packed = found
                 self._handed = (parcel.sequence, packed)
                 return replace(parcel, inherited=parcel.sequence == self._inherited)
+            if found is _FAILED and self._last.sending and not self._spare.sending:
+                return self._repeated()
             if found is _FAILED:
                 # What failed may be on the disk for all that: the number is taken.
                 self._floor = max(self._floor, number + 1)
         if not len(self._spare) or not self._may_number():
             return None
         number = self._number()
-        parcel_ = self._spare.next_batch(number, ticks=ticks, since=since, until=until)
+        spared = self._spare.next_batch(number, ticks=ticks, since=since, until=until)
         self._floor = max(self._floor, self._spare.sending + 1)
-        return parcel_
+        return spared and replace(spared, inherited=spared.sequence == self._inherited)
 
     def acknowledged(self, sequence: int) -> bool:
         """The hub holds this batch. False, and nothing changes, if it is not the one in flight."""
@@ -353,6 +356,15 @@ class Buffer:
                 self._spare.land(None)
         self._settle()
 
+    def _repeated(self) -> Parcel | None:
+        """The batch under way, where the file cannot be read; None if that is not known: nothing overtakes it."""
+        if self._handed is None:
+            return None
+        sequence, packed = self._handed
+        shapes = {tick.shape.id: tick.shape for tick in packed}
+        frames = frames_of((tick.shape.id, tick.time, tick.samples) for tick in packed)
+        return Parcel(sequence, frames, list(shapes.values()), len(packed), True, sequence == self._inherited)
+
     def _number(self) -> int:
         return max(self._floor, self._last.next_sequence)
 
@@ -393,7 +405,7 @@ class Buffer:
         )
         ledger = file.ledger
         self._file, self._last, self._carried = file, ledger, Sums()
-        self._inherited = ledger.sending
+        self._inherited = ledger.sending or self._inherited
         fresh = ledger.next_sequence == self._floor and not ledger.acknowledged
         self._floor = max(self._floor, ledger.next_sequence + (0 if fresh else RESERVED_NUMBERS))
         self._reserved_until = self._floor + RESERVED_NUMBERS

@@ -71,16 +71,14 @@ class BufferFile:
 
     def next_batch(self, sequence: int, *, ticks: int, since: int, until: int) -> tuple[Parcel, list[Packed]] | None:
         """The batch under way, else the oldest waiting ticks under this number, and the ticks themselves."""
-        with transaction(self._db):
-            ledger = self._ledger()
-            if ledger.sending:
-                rows = self._do("in_flight", **ledger.flight)
-                if rows:
-                    return self._parcel(ledger.sending, rows, more=True)
-                self._do("end_sending")
-            waiting = self._db.execute(SQL["waiting"], {"since": since, "until": until, "ticks": ticks + 1})
-            rows, more = _cut(waiting, ticks)
-            waiting.close()
+        # Looked up without a transaction: what is under way can be handed out again from a disk that takes no writes.
+        ledger = self._read(self._ledger)
+        if ledger.sending:
+            rows = self._read(lambda: self._do("in_flight", **ledger.flight))
+            if rows:
+                return self._read(lambda: self._parcel(ledger.sending, rows, more=True))
+            self._write(lambda: self._do("end_sending"))
+        rows, more = self._read(lambda: self._waiting(ticks, since, until))
         if not rows:
             return None
         with transaction(self._db, durable=True):
@@ -204,6 +202,13 @@ class BufferFile:
                 self._do("forget_check", name=name)
 
         self._write(write)
+
+    def _waiting(self, ticks: int, since: int, until: int) -> tuple[list[Any], bool]:
+        found = self._db.execute(SQL["waiting"], {"since": since, "until": until, "ticks": ticks + 1})
+        try:
+            return _cut(found, ticks)
+        finally:
+            found.close()
 
     def _keep(self, ticks: Sequence[Packed]) -> None:
         for tick in ticks:

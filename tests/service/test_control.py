@@ -171,6 +171,28 @@ async def test_what_an_agent_says_there_is_passed_over_and_bounded(cast: Cast, u
         assert await told(socket) == '{"kind":"configuration","version":1}'
 
 
+def _frame(first_byte: int, content: bytes) -> bytes:
+    """A client's frame, with a mask that changes nothing."""
+    return bytes((first_byte, 0x80 | len(content))) + bytes(4) + content
+
+
+@pytest.mark.parametrize(
+    ("first", "flood"),
+    [(b"", _frame(0x89, b"x" * 125)), (_frame(0x01, b""), _frame(0x00, b""))],
+    ids=["pings whose answers are not read", "a message without an end"],
+)
+async def test_who_makes_the_hub_hold_ever_more_is_cut_off(cast: Cast, url: str, first: bytes, flood: bytes) -> None:
+    """An agent that floods may not fill the memory of the hub that others share."""
+    async with control(url, cast.agent.client.token) as socket:
+        socket.transport.pause_reading()
+        socket.transport.write(first)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while await connected(cast.viewer, cast.agent):
+                if socket.transport.get_write_buffer_size() < 1 << 20:
+                    socket.transport.write(flood * 10_000)
+        socket.transport.abort()
+
+
 async def test_a_hub_that_stops_ends_them_at_once(stage: HubStage, cast: Cast, url: str) -> None:
     async with control(url, cast.agent.client.token) as socket:
         await stage.stop()

@@ -1,6 +1,8 @@
-"""What the hub allows its clients before it knows who they are: many connections, and requests whose head ends.
+"""What the hub allows its clients before it knows who they are: many connections, and requests whose head ends; and of
+control connections, no more memory than they need.
 
-Source: getrlimit(2); httptools, which has no bound on headers of its own.
+Source: getrlimit(2); httptools, which has no bound on headers of its own; uvicorn's WebSockets, which answer pings
+without a look at whether the answers are read.
 """
 
 from __future__ import annotations
@@ -9,12 +11,18 @@ import resource
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
 
 from twinwatch.protocol.control import PING_SECONDS
 
 HEAD_BYTES = 64 * 1024
 HEARD_BYTES = 4096
 """Longest message that an agent may send on its control connection; it has nothing to say there."""
+HEARD_PIECES = 16
+"""Most frames of one message: empty ones add nothing to its length, and take memory."""
+UNREAD_BYTES = 64 * 1024
+"""Most answers to pings that a client may leave unread."""
 PONG_SECONDS = 20.0
 
 
@@ -49,9 +57,28 @@ class Connection(HttpToolsProtocol):
         super().on_message_complete()
 
 
+class ControlConnection(WebSocketsSansIOProtocol):
+    """An agent's control connection. It is cut when it asks and does not read, or begins what it never ends."""
+
+    def handle_ping(self) -> None:
+        """Answers, as long as the answers are read."""
+        if self.transport.is_closing():
+            return
+        super().handle_ping()
+        if self.transport.get_write_buffer_size() > UNREAD_BYTES:
+            self.transport.abort()
+
+    def handle_cont(self, event: Frame) -> None:
+        """Another piece of a message."""
+        if len(self.frames) < HEARD_PIECES:
+            super().handle_cont(event)
+        else:
+            self.transport.abort()
+
+
 SERVING: dict[str, Any] = {
     "http": Connection,
-    "ws": "websockets-sansio",
+    "ws": ControlConnection,
     "ws_ping_interval": PING_SECONDS,
     "ws_ping_timeout": PONG_SECONDS,
     "ws_max_size": HEARD_BYTES,

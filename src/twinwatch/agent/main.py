@@ -65,7 +65,7 @@ async def run(args: argparse.Namespace) -> int:
         configurator = Configurator(Sources(args), monitors.found)
         settings = configurator.settings
         open_log(settings.log.format, settings.log.level)
-        http = AiohttpHttp(ca_file=settings.ca_file, connections=4, proxies=True)
+        http = AiohttpHttp(ca_file=settings.ca_file, connections=6, proxies=True)
         with state_dir_of_our_own(settings.state_dir):
             world = World(clock=SystemClock(), http=http, host=Host())
             where = settings.hub or "no hub"

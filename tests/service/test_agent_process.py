@@ -221,6 +221,7 @@ async def test_a_terminal_that_closes_ends_it_and_a_hangup_from_elsewhere_does_n
         "setsid", "--ctty", sys.executable, "-m", "twinwatch.agent", "--state-dir", str(tmp_path),
         env={**os.environ, **QUICK, "TWINWATCH_CONFIG": "", "TWINWATCH_LOCAL": "127.0.0.1:3999"},
         stdin=inner, stdout=inner, stderr=inner,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # as if these tests were not under nohup
     )  # fmt: skip
     os.close(inner)
     await until((tmp_path / SOCKET_FILE).exists)

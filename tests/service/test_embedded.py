@@ -79,7 +79,7 @@ def test_a_closed_terminal_ends_it_in_order_and_a_closed_pipe_not_at_all(folder:
         until(lambda: process.poll() is not None or "connected to" in log.read_text())
         assert process.poll() is None, log.read_text()
         process.send_signal(signal.SIGHUP)
-        assert process.wait() == 0, log.read_text()
+        assert process.wait(LONGEST_SECONDS) == 0, log.read_text()
     text = log.read_text()
     assert 0 < text.find("wait for the hub") < text.find("hub stopped"), text
 
@@ -90,12 +90,17 @@ def started(folder: Path, **how: Any) -> Iterator[subprocess.Popen[bytes]]:
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"127.0.0.1:{server.getsockname()[1]}"
     command = [sys.executable, "-m", "twinwatch.cli", "up", "--data-dir", str(folder), "--listen", address]
-    process = subprocess.Popen(command, **how)
+    process = subprocess.Popen(command, preexec_fn=hear_hangups, **how)
     try:
         yield process
     finally:
         process.terminate()
-        process.wait()
+        process.wait(LONGEST_SECONDS)
+
+
+def hear_hangups() -> None:
+    """Where these tests were started with nohup, what they start would inherit that it ignores them."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def answers(folder: Path) -> None:

@@ -90,7 +90,7 @@ def started(folder: Path, **how: Any) -> Iterator[subprocess.Popen[bytes]]:
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"127.0.0.1:{server.getsockname()[1]}"
     command = [sys.executable, "-m", "twinwatch.cli", "up", "--data-dir", str(folder), "--listen", address]
-    process = subprocess.Popen(command, preexec_fn=hear_hangups, **how)
+    process = subprocess.Popen(command, preexec_fn=hear_hangups, **how)  # noqa: PLW1509 - one call, no lock
     try:
         yield process
     finally:

@@ -86,6 +86,10 @@ class Configuring(Protocol):
         """Notice a changed file, until cancelled."""
         ...
 
+    def wants(self, version: int) -> bool:
+        """Whether the hub's version is one to fetch."""
+        ...
+
     async def take(self, configuration: Configuration) -> bool:
         """Take the hub's bundle; whether it could be taken is the result."""
         ...
@@ -231,6 +235,7 @@ class Life:
         self._scheduler.apply(self._configurator.plan)
         if self._uplink is not None:
             self._uplink.report_changed()
+            self._uplink.configuration_changed()
 
     def _catalogue_has_changed(self) -> None:
         if self._uplink is not None:
@@ -292,6 +297,7 @@ class Life:
             report=self.report,
             version=self._configurator.version,
             take=self._take,
+            wants=self._configurator.wants,
             identity_file=self._settings.state_dir / IDENTITY_FILE,
         )
         await self._uplink.run(self._scheduler.warm)

@@ -80,6 +80,10 @@ class FixedConfiguration:
         """Waits."""
         await asyncio.Event().wait()
 
+    def wants(self, version: int) -> bool:
+        """Whether it is another version than the one in force."""
+        return version != self.version
+
     async def take(self, configuration: Configuration) -> bool:
         """Remembers the bundle, and says that its version is in force."""
         self.taken.append(configuration)

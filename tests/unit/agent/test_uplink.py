@@ -68,6 +68,7 @@ class Bench:
             report=lambda: self.report,
             version=self.version,
             take=self._take,
+            wants=self.wants,
             identity_file=self.identity_file,
         )
         warm = asyncio.Event()
@@ -75,6 +76,10 @@ class Bench:
         self._task = asyncio.create_task(self.uplink.run(warm))
         await until(lambda: self.link.up, 5)
         return self.uplink
+
+    def wants(self, version: int) -> bool:
+        newest = self.taken[-1].version if self.taken else self.version
+        return version != newest
 
     async def _take(self, configuration: Configuration) -> None:
         self.taken.append(configuration)
@@ -190,6 +195,17 @@ async def test_where_websockets_are_blocked_the_heartbeat_brings_it_and_one_line
     assert len(bench.asked("control")) < 7 * 12 * 2 + 20
     bench.http.websockets_blocked = False
     await until(lambda: bench.link.control, 301)
+
+
+async def test_a_configuration_that_is_wanted_after_all_is_fetched_again_at_once(bench: Bench) -> None:
+    uplink = await bench.start()
+    bench.hub.configure(Configuration(3, (MonitorEntry("system"),)))
+    await until(lambda: len(bench.taken) == 1, 5)
+    bench.taken.clear()  # the owner forbade the hub to configure, and allows it again
+    uplink.configuration_changed()
+    await until(lambda: len(bench.taken) == 1, 1)
+    await asyncio.sleep(120)
+    assert len(bench.asked("configuration")) == 2
 
 
 async def test_a_configuration_already_in_force_is_not_fetched(bench: Bench) -> None:

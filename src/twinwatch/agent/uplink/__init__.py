@@ -55,6 +55,7 @@ class Uplink:
         report: Callable[[], Report] | None = None,
         version: int = 0,
         take: Callable[[Configuration], Awaitable[None]] | None = None,
+        wants: Callable[[int], bool] | None = None,
         identity_file: Path = Path(FILE),
     ) -> None:
         seed = registration.server_uuid
@@ -83,7 +84,7 @@ class Uplink:
         )
         self._reports = Reports(line, key, report, link=link, clock=clock, seed=seed) if report else None
         self._configurations = (
-            Configurations(line, key, version=version, take=take, link=link, seed=seed) if take else None
+            Configurations(line, key, version=version, take=take, wants=wants, link=link, seed=seed) if take else None
         )
         self._control = (
             Control(line, key, self._configurations.named, link=link, clock=clock, seed=seed)
@@ -109,6 +110,11 @@ class Uplink:
         """Bring the report soon, if it is another one now."""
         if self._reports is not None:
             self._reports.changed()
+
+    def configuration_changed(self) -> None:
+        """Fetch the hub's configuration soon, if it is wanted now."""
+        if self._configurations is not None:
+            self._configurations.look()
 
     def catalogue_changed(self, catalogue: Catalogue) -> None:
         """Bring this catalogue soon."""

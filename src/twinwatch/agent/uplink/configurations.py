@@ -14,7 +14,8 @@ from twinwatch.world.secret import Secret
 
 class Configurations:
     """``version`` is the one in force when this begins. ``take`` gets what was fetched, whether it can use it or not:
-    one that it refuses is not fetched again, but the next one is."""
+    one that it refuses is not fetched again, but the next one is. ``wants`` says of a version that was fetched before
+    whether it is wanted after all: when the owner lets the hub configure again."""
 
     def __init__(
         self,
@@ -23,6 +24,7 @@ class Configurations:
         *,
         version: int,
         take: Callable[[Configuration], Awaitable[None]],
+        wants: Callable[[int], bool] | None = None,
         link: Link,
         seed: str,
     ) -> None:
@@ -31,6 +33,7 @@ class Configurations:
         self._taken = version
         self._named = version
         self._take = take
+        self._wants = wants
         self._errand = Errand(
             "the configuration could not be fetched", do=self._fetch, wanted=self._is_wanted, link=link, seed=seed
         )
@@ -42,10 +45,16 @@ class Configurations:
         self._named = version
         self._errand.wake()
 
+    def look(self) -> None:
+        """What is wanted may be another now."""
+        self._errand.wake()
+
     def _heard(self, answer: HeartbeatAnswer) -> None:
         self.named(answer.configuration)
 
     def _is_wanted(self) -> bool:
+        if self._wants is not None and self._named:
+            return self._wants(self._named)
         return self._named != self._taken
 
     async def _fetch(self) -> None:

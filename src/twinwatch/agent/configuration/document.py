@@ -109,6 +109,11 @@ def _position(text: str, offset: int) -> tuple[int, int]:
     return text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)
 
 
+def _stands_at(text: str, line: int, column: int) -> str:
+    lines = text.split("\n")
+    return lines[line][column : column + 1] if line < len(lines) else ""
+
+
 def _tree(text: str, name: str, problems: Problems) -> _Node | None:
     import yaml  # noqa: PLC0415 - only where there is a file
 
@@ -119,7 +124,8 @@ def _tree(text: str, name: str, problems: Problems) -> _Node | None:
         mark = err.problem_mark or err.context_mark
         place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
         said = " ".join(filter(None, (err.context, err.problem))) or "no YAML"
-        hint = "; indent with spaces, not with tabs" if "tab character" in said or "'\\t'" in said else ""
+        is_tab = mark is not None and _stands_at(text, mark.line, mark.column) == "\t"
+        hint = "; indent with spaces, not with tabs" if is_tab else ""
         if err.context_mark and err.context_mark.line != (mark.line if mark else 0):
             hint += f"; it began in line {err.context_mark.line + 1}"
         raise Misconfigured(f"{place}: {said}{hint}") from None

@@ -124,3 +124,10 @@ def test_any_bytes_are_a_document_or_a_problem_with_a_place(content: bytes) -> N
         told = problems.found
         assert found.place(()).startswith("f:")
     assert all(problem.startswith("f:") for problem in told)
+
+
+@pytest.mark.parametrize("text", ["a:\n\t- b\n", "\ta: 1\n", "a:\n  b: 1\n\tc: 2\n"])
+def test_a_tab_is_named_with_its_place(text: str) -> None:
+    (problem,) = problems_of(text)
+    assert "spaces, not with tabs" in problem
+    assert problem.startswith("f:")

@@ -20,6 +20,7 @@ from twinwatch.monitors.system.softnet import Softnet
 from twinwatch.monitors.system.tasks import Tasks
 from twinwatch.monitors.system.timekeeping import Clock
 from twinwatch.monitors.system.updates import Updates
+from twinwatch.monitors.system.wear import Wear
 from twinwatch.testing.paper import PaperHost, paper_world
 
 STORAGE = "ubuntu-2204-storage"
@@ -126,6 +127,14 @@ async def test_memory_that_failed_is_told() -> None:
     found = await Distress().read(host, Moment(0, 0.0))
     assert checks(found) == {"memory-hardware": ("degraded", "corrupted")}
     assert values(found) == {("system.memory.corrupted",): 4096}
+
+
+async def test_flash_memory_that_is_used_up_is_told_before_it_fails(measure: Measure) -> None:
+    machine = "raspberry-pi-4"
+    assert await measure(Wear, machine) == {("system.disk.wear", "mmcblk1"): 1.0, ("system.disk.wear", "mmcblk2"): 0.1}
+    assert await checked(Wear(), machine) == {"wear:mmcblk1": ("degraded", "wearing-out"), "wear:mmcblk2": ("up", "")}
+    files = {"/sys/block/mmcblk0/device/life_time": "0x0b 0x0b\n", "/sys/block/mmcblk0/device/pre_eol_info": "0x03\n"}
+    assert checks(await Wear().read(PaperHost(files), Moment(0, 0.0))) == {"wear:mmcblk0": ("down", "worn-out")}
 
 
 async def test_updates_that_wait_for_a_reboot_or_a_person(measure: Measure) -> None:

@@ -27,6 +27,7 @@ from twinwatch.monitors.system.tasks import Tasks
 from twinwatch.monitors.system.timekeeping import Clock
 from twinwatch.monitors.system.updates import Updates
 from twinwatch.monitors.system.uptime import Uptime
+from twinwatch.monitors.system.wear import Wear
 
 Group = Literal["cpu", "ram", "memory", "disk", "network", "pressure", "processes", "sensors", "clock", "updates"]
 
@@ -34,7 +35,7 @@ GROUPS: dict[str, tuple[type[Part], ...]] = {
     "cpu": (Cpu, Load),
     "ram": (Memory, Paging, Distress),
     "pressure": (Pressure,),
-    "disk": (Disk, Filesystem, Raid),
+    "disk": (Disk, Filesystem, Raid, Wear),
     "network": (Network, Links, Sockets, Softnet),
     "processes": (Tasks,),
     "sensors": (Sensors,),

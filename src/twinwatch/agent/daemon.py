@@ -19,6 +19,7 @@ from twinwatch.agent.status import Status
 from twinwatch.agent.worker import Worker
 from twinwatch.protocol.metrics import MonitorKind
 from twinwatch.world.doors import World
+from twinwatch.world.http import Http
 from twinwatch.world.supervisor import Supervisor
 
 BUFFER_FILE = "buffer.sqlite3"
@@ -27,6 +28,7 @@ BUFFER_FILE = "buffer.sqlite3"
 class Agent:
     """One agent. ``started`` is called once all of it runs; ``kinds`` is what could run, for the catalogue.
 
+    ``to_hub`` is the door to the hub where that is not the monitors': theirs may be full of targets that hang.
     ``inline`` keeps SQLite on the event loop, for virtual time; ``local`` false leaves out the local server.
     """
 
@@ -35,6 +37,7 @@ class Agent:
         configurator: Configuring,
         world: World,
         *,
+        to_hub: Http | None = None,
         kinds: tuple[MonitorKind, ...] = (),
         supervisor: Supervisor | None = None,
         started: Callable[[], None] = lambda: None,
@@ -43,6 +46,7 @@ class Agent:
     ) -> None:
         self._configurator = configurator
         self._world = world
+        self._to_hub = to_hub or world.http
         self._kinds = kinds
         self._supervisor = supervisor or Supervisor({})
         self._started = started
@@ -71,6 +75,7 @@ class Agent:
                 self._life = life = Life(
                     self._configurator,
                     self._world,
+                    to_hub=self._to_hub,
                     identity=identity,
                     buffer=buffer,
                     worker=worker,

@@ -40,6 +40,7 @@ from twinwatch.protocol.configuration import Configuration
 from twinwatch.protocol.hello import Register
 from twinwatch.protocol.metrics import MonitorKind
 from twinwatch.world.doors import World
+from twinwatch.world.http import Http
 from twinwatch.world.supervisor import Supervisor
 
 FLUSH_SECONDS = 3.0
@@ -103,6 +104,7 @@ class Life:
         configurator: Configuring,
         world: World,
         *,
+        to_hub: Http,
         identity: Identity,
         buffer: Buffer,
         worker: Worker,
@@ -122,7 +124,7 @@ class Life:
         self._supervisor = supervisor
         self._standing = standing
         self._link = Link(world.clock)
-        self._line = Line(world.http, settings.hub)
+        self._line = Line(to_hub, settings.hub)
         self._uplink: Uplink | None = None
         self._checks_changed = asyncio.Event()
         self._scheduler = Scheduler(world, self._keep, identity.install_id, standing)

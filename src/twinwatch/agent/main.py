@@ -36,6 +36,10 @@ from twinwatch.world.host import Host
 from twinwatch.world.http import AiohttpHttp
 from twinwatch.world.supervisor import Supervisor
 
+MONITORS_CONNECTIONS = 64
+MONITORS_ANSWER_BYTES = 8 << 20
+"""Exporters of large machines say megabytes."""
+
 _log = logging.getLogger("twinwatch.agent")
 
 
@@ -59,20 +63,21 @@ async def run(args: argparse.Namespace) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, _nothing)  # the configuration is about to be read anyway
-    http: AiohttpHttp | None = None
+    to_hub: AiohttpHttp | None = None
+    world = World(clock=SystemClock(), http=monitors_http(), host=Host())
     try:
         monitors = installed_monitors()
         configurator = Configurator(Sources(args), monitors.found)
         settings = configurator.settings
         open_log(settings.log.format, settings.log.level)
-        http = AiohttpHttp(ca_file=settings.ca_file, connections=6, proxies=True)
+        to_hub = AiohttpHttp(ca_file=settings.ca_file, connections=6, proxies=True)
         with state_dir_of_our_own(settings.state_dir):
-            world = World(clock=SystemClock(), http=http, host=Host())
             where = settings.hub or "no hub"
             _log.info("twinwatch agent %s: %s, state in %s", __version__, where, settings.state_dir)
             agent = Agent(
                 configurator,
                 world,
+                to_hub=to_hub,
                 kinds=monitors.kinds,
                 supervisor=Supervisor(),
                 started=gc.freeze,
@@ -86,8 +91,9 @@ async def run(args: argparse.Namespace) -> int:
     except EnrolmentRefused as err:
         return _end(Exit.ENROLMENT_REFUSED, err)
     finally:
-        if http is not None:
-            await http.close()
+        if to_hub is not None:
+            await to_hub.close()
+        await world.close()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.remove_signal_handler(number)
     return Exit.STOPPED
@@ -110,6 +116,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser("twinwatch agent run", description="Watch this machine and bring it to a hub.")
     add_arguments(parser)
     return command(parser.parse_args(arguments))
+
+
+def monitors_http() -> AiohttpHttp:
+    """The monitors' door to HTTP, apart from the hub's: targets that hang must not take a heartbeat's connection."""
+    return AiohttpHttp(answer_bytes=MONITORS_ANSWER_BYTES, connections=MONITORS_CONNECTIONS)
 
 
 def installed_monitors() -> Installed:

@@ -99,12 +99,11 @@ async def run_once(args: argparse.Namespace, found: Found) -> int:
     except Misconfigured as err:
         _log.error("%s", err)
         return 2
-    http = AiohttpHttp(ca_file=configurator.settings.ca_file, connections=4, proxies=True)
+    world = World(clock=SystemClock(), http=AiohttpHttp(), host=Host())
     try:
-        world = World(clock=SystemClock(), http=http, host=Host())
         seen = await glance(configurator.plan, world)
     finally:
-        await http.close()
+        await world.close()
     sys.stdout.write(msgspec.json.encode(seen).decode() if args.json else "\n".join(described(seen)))
     sys.stdout.write("\n")
     return 0 if seen.well else 1

@@ -26,6 +26,7 @@ from twinwatch.agent.daemon import Agent
 from twinwatch.monitors import Moment, Monitor, Options, Reading
 from twinwatch.protocol.metrics import Chart, Headline, Metric
 from twinwatch.testing.fakes import AsgiApp, AsgiHttp, VirtualClock
+from twinwatch.testing.paper import PaperHttp
 from twinwatch.testing.planning import FixedConfiguration, plan_of
 from twinwatch.world.doors import World
 from twinwatch.world.host import Host
@@ -84,7 +85,8 @@ class StagedAgent:
                 **settings,
             }
         )
-        self._world = World(clock=clock, http=self.http, host=host or Host())
+        # Its monitors have a network of their own, as in a real agent: what they do cannot hold up the hub's.
+        self._world = World(clock=clock, http=PaperHttp({}), host=host or Host())
         self.configuration = FixedConfiguration(
             self.settings, plan_of(*([self.monitor] if monitors is None else monitors))
         )
@@ -100,6 +102,7 @@ class StagedAgent:
         self.agent = Agent(
             self.configuration,
             self._world,
+            to_hub=self.http,
             supervisor=self.supervisor,
             started=started.set,
             inline=True,

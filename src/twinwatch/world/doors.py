@@ -28,3 +28,10 @@ class World:
     """The system's D-Bus."""
     postgres: Postgres = field(default_factory=HostPostgres)
     """PostgreSQL servers."""
+
+    async def close(self) -> None:
+        """Closes what the doors hold open, where they hold anything."""
+        for door in (self.http, self.bus, self.postgres):
+            close = getattr(door, "close", None)
+            if close is not None:
+                await close()

@@ -7,6 +7,7 @@ the hub's books. The disks are tmpfs mounts of the test's own, which takes root.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -104,6 +105,33 @@ async def test_answers_that_are_reset_in_their_middle(hub: ServedHub, line: Line
         await caught_up(hub, running)
         await end_and_count(hub, running, tmp_path / "state")
         assert hub.fake.server.duplicates > 0, "no answer to a batch was cut: the story proves nothing"
+
+
+async def test_targets_that_hang_hold_up_no_heartbeat(hub: ServedHub, line: Line, tmp_path: Path) -> None:
+    hanging: list[asyncio.StreamWriter] = []
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        hanging.append(writer)
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    targets = [{"url": f"http://127.0.0.1:{port}/{number}/metrics", "name": f"t{number}"} for number in range(10)]
+    file = tmp_path / "agent.yaml"
+    file.write_text(json.dumps({"monitors": [{"type": "prometheus", "interval": "5s", "targets": targets}]}))
+    file.chmod(0o600)
+    environment = {"TWINWATCH_CONFIG": str(file), "TWINWATCH_MONITOR_INTERVAL": "10s"}
+    try:
+        async with agent(tmp_path / "state", line.url, tmp_path / "log", **environment) as running:
+            await until(lambda: len(hanging) >= 10, running)
+            beats = len(hub.fake.server.heartbeats)
+            began = time.monotonic()
+            await until(lambda: len(hub.fake.server.heartbeats) >= beats + 5, running)
+            assert time.monotonic() - began < 15, "five heartbeats, one a second, waited for others' connections"
+            await running.end()
+    finally:
+        server.close()
+        for writer in hanging:
+            writer.close()
 
 
 async def test_connections_that_are_dead_and_do_not_say_so(hub: ServedHub, line: Line, tmp_path: Path) -> None:

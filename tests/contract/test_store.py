@@ -15,7 +15,7 @@ from uuid import UUID, uuid4
 import numpy as np
 import psycopg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from twinwatch.hub.db import Database
@@ -384,7 +384,14 @@ def batches(draw: st.DrawFn) -> list[list[tuple[str, Ticks]]]:
     return made
 
 
+TWO_SHAPES_AT_ONE_TIME: list[list[tuple[str, Ticks]]] = [
+    [("a" * 16, [(EPOCH, (None, None))])],
+    [("b" * 16, [(EPOCH + 1, (None, 1.0))]), ("a" * 16, [(EPOCH + 1, (0.0, None))])],
+]
+
+
 @given(batches(), st.lists(WINDOWS, min_size=1, max_size=4))
+@example(TWO_SHAPES_AT_ONE_TIME, [(EPOCH, 2, 1)])
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_whatever_came_in_every_window_reads_as_the_plain_model_does(
     ground: Ground, made: list[list[tuple[str, Ticks]]], windows: list[tuple[int, int, int]]

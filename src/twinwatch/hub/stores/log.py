@@ -209,22 +209,25 @@ def columns_of(
     """The wanted series of these frames on one axis. ``numbers`` are the series of each shape's columns."""
     rows = {number: row for row, number in enumerate(series_ids)}
     stretches: dict[str, _Stretch] = {}
-    for frame in frames:
+    for place, frame in enumerate(frames):
         stretch = stretches.get(frame.shape)
         if stretch is None:
             found = [(column, rows[n]) for column, n in enumerate(numbers.get(frame.shape, ())) if n in rows]
-            stretch = stretches[frame.shape] = _Stretch([], [(column, row, []) for column, row in found])
+            stretch = stretches[frame.shape] = _Stretch([], [], [], [(column, row, []) for column, row in found])
         stretch.times.extend(frame.times)
+        stretch.places.append(place)
+        stretch.lengths.append(len(frame.times))
         for column, _, taken in stretch.columns:
             taken.extend(FLOATS.decode(frame.columns[column]))
 
-    pieces: list[list[tuple[NDArray[np.int64], NDArray[np.float64]]]] = [[] for _ in series_ids]
+    pieces: list[list[_Piece]] = [[] for _ in series_ids]
     for stretch in stretches.values():
         times = np.array(stretch.times, dtype=np.int64)
         inside = (times >= window.since) & (times < window.to)
+        places = np.repeat(np.array(stretch.places, dtype=np.int64), stretch.lengths)[inside]
         for _, row, column_values in stretch.columns:
             values = np.array(column_values, dtype=np.float64)  # None becomes NaN
-            pieces[row].append((times[inside], values[inside]))
+            pieces[row].append(_Piece(times[inside], values[inside], places))
     series = [_joined(some) for some in pieces]
     axis = np.unique(np.concatenate([times for times, _ in series])) if series else np.empty(0, dtype=np.int64)
     if len(axis) <= window.points:
@@ -250,15 +253,27 @@ class _Stretch(NamedTuple):
     """Runs of one shape: their times and, for each wanted column, its row in the answer and its values."""
 
     times: list[int]
+    places: list[int]
+    lengths: list[int]
+    """Which frames they are, in the order of arrival, and how many runs each holds."""
     columns: list[tuple[int, int, list[float | None]]]
 
 
-def _joined(
-    pieces: list[tuple[NDArray[np.int64], NDArray[np.float64]]],
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """One series: gaps left out, times ascending and once each."""
-    times = np.concatenate([times for times, _ in pieces] or [np.empty(0, dtype=np.int64)])
-    values = np.concatenate([values for _, values in pieces] or [np.empty(0)])
+class _Piece(NamedTuple):
+    """What one shape has of a series: times, values, and the places of their frames in the order of arrival."""
+
+    times: NDArray[np.int64]
+    values: NDArray[np.float64]
+    places: NDArray[np.int64]
+
+
+def _joined(pieces: Sequence[_Piece]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """One series: gaps left out, times ascending and once each; of two values at one time the one that came first."""
+    times = np.concatenate([piece.times for piece in pieces] or [np.empty(0, dtype=np.int64)])
+    values = np.concatenate([piece.values for piece in pieces] or [np.empty(0)])
+    if len(pieces) > 1:  # a series in several shapes: by shape is not by arrival
+        arrived = np.argsort(np.concatenate([piece.places for piece in pieces]), kind="stable")
+        times, values = times[arrived], values[arrived]
     there = ~np.isnan(values)
     unique, first = np.unique(times[there], return_index=True)
     return unique, values[there][first]

@@ -19,12 +19,13 @@ from hypothesis import strategies as st
 from twinwatch.protocol import limits
 from twinwatch.protocol.checks import CheckStanding, ConfigurationStanding, MonitorStanding, Report
 from twinwatch.protocol.codec import JSON, MSGPACK, ZSTD, TooLarge, Undecodable, decode, pack, unpack
-from twinwatch.protocol.configuration import Configuration, MonitorEntry, Rule
+from twinwatch.protocol.configuration import Configuration, MonitorEntry
 from twinwatch.protocol.control import ConfigurationChanged
 from twinwatch.protocol.heartbeat import Delivery, Heartbeat, HeartbeatAnswer
 from twinwatch.protocol.hello import Register, Registered
 from twinwatch.protocol.metrics import Catalogue, Chart, Headline, Metric, MonitorFacts, MonitorKind
 from twinwatch.protocol.problem import PROBLEM_PREFIX, Problem
+from twinwatch.protocol.rules import Rule
 from twinwatch.protocol.samples import Batch, BatchAccepted, Frame, SeriesKey, shape_of
 from twinwatch.protocol.version import AGENT_ROUTES
 

@@ -10,8 +10,9 @@ import pytest
 from twinwatch.hub.configurations import LOST_RETRY_SECONDS
 from twinwatch.protocol import limits
 from twinwatch.protocol.checks import ConfigurationStanding, Report
-from twinwatch.protocol.configuration import Configuration, MonitorEntry, Rule
+from twinwatch.protocol.configuration import Configuration, MonitorEntry
 from twinwatch.protocol.metrics import Catalogue, MonitorKind
+from twinwatch.protocol.rules import Rule
 from twinwatch.protocol.version import AGENT_ROUTES
 from twinwatch.testing.client import Reply
 from twinwatch.testing.hub_stage import Cast, HubStage, Player, Voice
@@ -319,12 +320,12 @@ class TestBounds:
     @pytest.mark.parametrize(
         ("rule", "words"),
         [
-            ({"name": "r"}, "either a metric or a check"),
-            ({"name": "r", "metric": "m", "check": "c", "above": 1}, "either a metric or a check"),
-            ({"name": "r", "metric": "m"}, "above, below or both"),
+            ({"name": "r"}, "either metric, check"),
+            ({"name": "r", "metric": "m", "check": "c", "above": 1}, "either metric, check"),
+            ({"name": "r", "metric": "m"}, "above, below or no_data"),
             ({"name": "r", "check": "c", "above": 1}, "are for metrics"),
-            ({"name": "r", "check": "c", "states": []}, "at least one state"),
-            ({"name": "r", "check": "c", "states": ["down", "down"]}, "twice"),
+            ({"name": "r", "check": "c", "states": []}, "at least one"),
+            ({"name": "r", "check": "c", "states": ["down", "down"]}, "each once"),
             ({"name": "r", "check": "c", "states": ["up"]}, "states"),
             ({"name": "r", "check": "c", "hold": "8d"}, "hold"),
             ({"name": "r", "check": "c", "severity": "loud"}, "severity"),

@@ -564,6 +564,12 @@ export interface components {
              * @default []
              */
             headlines: components["schemas"]["CatalogueHeadline"][];
+            /**
+             * Rules
+             * @description What alerts by default, without the monitor's name before it.
+             * @default []
+             */
+            rules: components["schemas"]["Rule"][];
         };
         /**
          * Check
@@ -1030,7 +1036,7 @@ export interface components {
         };
         /**
          * Rule
-         * @description When a sample or a check becomes an alert. Exactly one of ``metric`` and ``check`` is given.
+         * @description When a sample, a check, a probe or a silence becomes an alert: exactly one of these is named.
          */
         Rule: {
             /** Name */
@@ -1040,7 +1046,7 @@ export interface components {
              * @default warning
              * @enum {string}
              */
-            severity: "critical" | "warning";
+            severity: "critical" | "warning" | "down";
             /**
              * Metric
              * @default
@@ -1048,6 +1054,7 @@ export interface components {
             metric: string;
             /**
              * Labels
+             * @description Label to value; `*` stands for anything, a leading `!` for not.
              * @default {}
              */
             labels: {
@@ -1055,14 +1062,56 @@ export interface components {
             };
             /** Above */
             above?: number | null;
-            /** Below */
+            /**
+             * Below
+             * @description With `above` too: outside of the range between them.
+             */
             below?: number | null;
+            /**
+             * Above Clear
+             * @description Well again at or below this; null: at or below `above`.
+             */
+            above_clear?: number | null;
+            /**
+             * Below Clear
+             * @description Well again at or above this; null: at or above `below`.
+             */
+            below_clear?: number | null;
+            /**
+             * Aggregate
+             * @description What the samples of `window` come to.
+             * @default last
+             * @enum {string}
+             */
+            aggregate: "last" | "mean" | "min" | "max" | "sum" | "change" | "rate" | "forecast";
+            /**
+             * Window
+             * @default
+             */
+            window: string;
+            /**
+             * Target
+             * @description Of a forecast: judged is how many seconds until it is met.
+             */
+            target?: number | null;
+            /**
+             * No Data
+             * @description Alert when there has been no sample for so long.
+             * @default
+             */
+            no_data: string;
             /**
              * Check
              * @description A check's name, or a pattern with `*`.
              * @default
              */
             check: string;
+            /**
+             * Probe
+             * @description A probe's name, or a pattern with `*`.
+             * @default
+             */
+            probe: string;
             /**
              * States
              * @default [
@@ -1071,11 +1120,60 @@ export interface components {
              */
             states: ("degraded" | "down" | "unknown")[];
             /**
+             * Times
+             * @description So many bad outcomes …
+             * @default 1
+             */
+            times: number;
+            /**
+             * Of
+             * @description … among the last so many; 0: in a row.
+             * @default 0
+             */
+            of: number;
+            /**
+             * Recover
+             * @description So many good outcomes in a row before it is well again.
+             * @default 1
+             */
+            recover: number;
+            /**
+             * Silent
+             * @description Alert when the server gives no sign of life for so long.
+             * @default
+             */
+            silent: string;
+            /**
              * Hold
              * @description How long it must be so before it alerts, such as `5m`; empty: at once.
              * @default
              */
             hold: string;
+            /**
+             * Clear Hold
+             * @description How long it must be well before it is resolved; empty: at once.
+             * @default
+             */
+            clear_hold: string;
+            /**
+             * Message
+             * @description Template of the message; empty: what fits the condition.
+             * @default
+             */
+            message: string;
+            /**
+             * Order
+             * @description Who tells first; empty: as the severity has it.
+             * @default
+             * @enum {string}
+             */
+            order: "" | "agent_first" | "hub_first";
+            /**
+             * Enabled
+             * @description False switches off a rule of this name that was declared elsewhere.
+             * @default true
+             */
+            enabled: boolean;
         };
         /**
          * SaveConfiguration
@@ -1325,6 +1423,8 @@ export interface components {
             charts: components["schemas"]["AgentChart"][];
             /** @default [] */
             headlines: components["schemas"]["AgentHeadline"][];
+            /** @default [] */
+            rules: components["schemas"]["AgentRule"][];
         };
         /**
          * Metric
@@ -1366,6 +1466,77 @@ export interface components {
         AgentHeadline: {
             title: string;
             metric: string;
+        };
+        /**
+         * Rule
+         * @description Exactly one of ``metric``, ``check``, ``probe`` and ``silent`` is given.
+         *
+         *         Of a metric each series that the selector admits is judged for itself: above, below, or with both outside of a
+         *         range; or with ``no_data`` when it has no samples.
+         */
+        AgentRule: {
+            name: string;
+            /**
+             * @default warning
+             * @enum {unknown}
+             */
+            severity: "critical" | "down" | "warning";
+            /** @default  */
+            metric: string;
+            /** @default {} */
+            labels: {
+                [key: string]: string;
+            };
+            /** @default null */
+            above: number | null;
+            /** @default null */
+            below: number | null;
+            /** @default  */
+            check: string;
+            /**
+             * @default [
+             *       "down"
+             *     ]
+             */
+            states: ("degraded" | "down" | "unknown")[];
+            /** @default  */
+            hold: string;
+            /**
+             * @default last
+             * @enum {unknown}
+             */
+            aggregate: "change" | "forecast" | "last" | "max" | "mean" | "min" | "rate" | "sum";
+            /** @default  */
+            window: string;
+            /** @default null */
+            above_clear: number | null;
+            /** @default null */
+            below_clear: number | null;
+            /** @default null */
+            target: number | null;
+            /** @default  */
+            no_data: string;
+            /** @default  */
+            probe: string;
+            /** @default  */
+            silent: string;
+            /** @default 1 */
+            times: number;
+            /** @default 0 */
+            of: number;
+            /** @default 1 */
+            recover: number;
+            /** @default  */
+            clear_hold: string;
+            /** @default  */
+            message: string;
+            /**
+             * @default
+             * @enum {unknown}
+             */
+            order: "" | "agent_first" | "hub_first";
+            /** @default true */
+            enabled: boolean;
         };
         /**
          * MonitorKind
@@ -1469,38 +1640,6 @@ export interface components {
             timeout: string;
             /** @default {} */
             options: Record<string, never>;
-        };
-        /**
-         * Rule
-         * @description When a sample or a check becomes an alert. Exactly one of ``metric`` and ``check`` is given.
-         */
-        AgentRule: {
-            name: string;
-            /**
-             * @default warning
-             * @enum {unknown}
-             */
-            severity: "critical" | "warning";
-            /** @default  */
-            metric: string;
-            /** @default {} */
-            labels: {
-                [key: string]: string;
-            };
-            /** @default null */
-            above: number | null;
-            /** @default null */
-            below: number | null;
-            /** @default  */
-            check: string;
-            /**
-             * @default [
-             *       "down"
-             *     ]
-             */
-            states: ("degraded" | "down" | "unknown")[];
-            /** @default  */
-            hold: string;
         };
         /**
          * ConfigurationChanged

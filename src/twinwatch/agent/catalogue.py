@@ -118,6 +118,7 @@ def _facts(instances: Sequence[Planned], taught: Sequence[Declaration], room: in
         metrics=tuple(metrics),
         charts=tuple(charts),
         headlines=kind.headlines,
+        rules=getattr(kind, "rules", ()),
     )
     facts = _facts_within(facts, room)
     if any(one.own_name for one in instances):
@@ -152,6 +153,7 @@ def _facts_within(facts: MonitorFacts, room: int) -> MonitorFacts:
             for headline in facts.headlines
             if headline.metric in metrics
         ),
+        rules=tuple(rule for rule in facts.rules if not rule.metric or rule.metric in metrics),
     )
 
 

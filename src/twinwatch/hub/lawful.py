@@ -15,6 +15,7 @@ from unicodedata import category
 
 import msgspec
 
+from twinwatch.alerts.conditions import problems_of
 from twinwatch.hub.refusals import Refused, invalid, over_limit
 from twinwatch.protocol import limits
 from twinwatch.protocol.checks import Report
@@ -117,6 +118,8 @@ def check_catalogue(catalogue: Catalogue) -> None:
         raise over_limit(f"{len(catalogue.monitors)} monitors", CATALOGUE_MONITORS)
     if sum(len(monitor.metrics) for monitor in catalogue.monitors) > CATALOGUE_METRICS:
         raise over_limit("metrics in the catalogue", CATALOGUE_METRICS)
+    if sum(len(monitor.rules) for monitor in catalogue.monitors) > limits.RULES_PER_SERVER:
+        raise over_limit("rules in the catalogue", limits.RULES_PER_SERVER)
     if len(catalogue.host) > HOST_FACTS:
         raise over_limit(f"{len(catalogue.host)} host facts", HOST_FACTS)
     check_text("digest", catalogue.digest, 64, empty=True)
@@ -129,6 +132,10 @@ def check_catalogue(catalogue: Catalogue) -> None:
         for chart in monitor.charts:
             if chart.top is not None and not isfinite(chart.top):
                 raise invalid(f"chart {chart.title}: an axis that ends at {chart.top}")
+        for rule in monitor.rules:
+            check_json(f"rule {rule.name}", msgspec.to_builtins(rule))
+            if problems := problems_of(rule):
+                raise invalid(f"rule {rule.name}: {problems[0]}")
     _check_kinds(catalogue)
 
 

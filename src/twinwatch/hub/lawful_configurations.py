@@ -5,21 +5,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from math import isfinite
 from typing import Any
 
 import msgspec
 
+from twinwatch.alerts.conditions import MESSAGE_CHARACTERS, problems_of
 from twinwatch.hub.lawful import check_json, check_labels, check_text
 from twinwatch.hub.refusals import Refused, invalid, over_limit
 from twinwatch.hub.views import ConfigurationMonitor, Rule, SaveConfiguration
 from twinwatch.protocol import limits
 from twinwatch.protocol.durations import duration
+from twinwatch.protocol.rules import Rule as WireRule
 
 NAME_CHARACTERS = 128
 INTERVAL_SECONDS = (5.0, 3600.0)
 TIMEOUT_SECONDS = (0.1, 3600.0)
-HOLD_SECONDS = (0.0, 7 * 86_400.0)
 
 
 def name_of(monitor: Mapping[str, Any]) -> str:
@@ -36,7 +36,7 @@ def check_configuration(wanted: SaveConfiguration) -> None:
         _check_monitor(monitor)
     _check_unique("monitors", (one.name or one.type for one in wanted.monitors))
     for rule in wanted.rules:
-        _check_rule(rule)
+        check_rule(rule)
     _check_unique("rules", (one.name for one in wanted.rules))
     check_size(wanted.model_dump(exclude_defaults=True))
 
@@ -60,26 +60,18 @@ def _check_monitor(monitor: ConfigurationMonitor) -> None:
     check_json(f"{what}, options", monitor.options)
 
 
-def _check_rule(rule: Rule) -> None:
+def check_rule(rule: Rule) -> None:
+    """Texts that can be stored, and a condition that can be judged.
+
+    Raises: Refused 422.
+    """
     check_text("rules: name", rule.name, NAME_CHARACTERS)
     what = f"rule {rule.name}"
-    if bool(rule.metric) == bool(rule.check):
-        raise invalid(f"{what}: expected either a metric or a check")
-    check_text(f"{what}, metric", rule.metric, limits.METRIC_NAME_CHARACTERS, empty=True)
-    check_text(f"{what}, check", rule.check, limits.CHECK_NAME_CHARACTERS, empty=True)
     check_labels(what, rule.labels)
-    bounds = [one for one in (rule.above, rule.below) if one is not None]
-    if any(not isfinite(one) for one in bounds):
-        raise invalid(f"{what}: expected finite numbers in above and below")
-    if rule.metric and not bounds:
-        raise invalid(f"{what}: a metric needs above, below or both")
-    if rule.check and bounds:
-        raise invalid(f"{what}: above and below are for metrics, a check has states")
-    if rule.check and not rule.states:
-        raise invalid(f"{what}: expected at least one state")
-    if len(rule.states) != len(set(rule.states)):
-        raise invalid(f"{what}: a state stands there twice")
-    _check_duration(f"{what}, hold", rule.hold, HOLD_SECONDS)
+    for name in ("metric", "check", "probe", "message"):
+        check_text(f"{what}, {name}", getattr(rule, name), MESSAGE_CHARACTERS, empty=True)
+    if problems := problems_of(msgspec.convert(rule.model_dump(exclude_defaults=True), WireRule)):
+        raise invalid(f"{what}: {problems[0]}")
 
 
 def _check_duration(what: str, text: str, bounds: tuple[float, float]) -> None:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from twinwatch.hub.watchdog import State
 from twinwatch.protocol.checks import CheckState
 from twinwatch.protocol.limits import MONITORS_PER_SERVER, RULES_PER_SERVER
+from twinwatch.protocol.rules import Aggregate, BadState, Order, Severity
 
 Role = Literal["owner", "admin", "member", "viewer"]
 Good = Literal["low", "high", "none"]
@@ -125,6 +126,37 @@ class Range(BaseModel):
     series: list[RangeSeries]
 
 
+class Rule(BaseModel):
+    """When a sample, a check, a probe or a silence becomes an alert: exactly one of these is named."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    severity: Severity = "warning"
+    metric: str = ""
+    labels: dict[str, str] = Field({}, description="Label to value; `*` stands for anything, a leading `!` for not.")
+    above: float | None = None
+    below: float | None = Field(None, description="With `above` too: outside of the range between them.")
+    above_clear: float | None = Field(None, description="Well again at or below this; null: at or below `above`.")
+    below_clear: float | None = Field(None, description="Well again at or above this; null: at or above `below`.")
+    aggregate: Aggregate = Field("last", description="What the samples of `window` come to.")
+    window: str = ""
+    target: float | None = Field(None, description="Of a forecast: judged is how many seconds until it is met.")
+    no_data: str = Field("", description="Alert when there has been no sample for so long.")
+    check: str = Field("", description="A check's name, or a pattern with `*`.")
+    probe: str = Field("", description="A probe's name, or a pattern with `*`.")
+    states: list[BadState] = ["down"]
+    times: int = Field(1, description="So many bad outcomes …")
+    of: int = Field(0, description="… among the last so many; 0: in a row.")
+    recover: int = Field(1, description="So many good outcomes in a row before it is well again.")
+    silent: str = Field("", description="Alert when the server gives no sign of life for so long.")
+    hold: str = Field("", description="How long it must be so before it alerts, such as `5m`; empty: at once.")
+    clear_hold: str = Field("", description="How long it must be well before it is resolved; empty: at once.")
+    message: str = Field("", description="Template of the message; empty: what fits the condition.")
+    order: Order = Field("", description="Who tells first; empty: as the severity has it.")
+    enabled: bool = Field(True, description="False switches off a rule of this name that was declared elsewhere.")
+
+
 class CatalogueMetric(BaseModel):
     """One metric that a monitor declares. Units are UCUM."""
 
@@ -161,6 +193,7 @@ class CatalogueMonitor(BaseModel):
     metrics: list[CatalogueMetric]
     charts: list[CatalogueChart] = []
     headlines: list[CatalogueHeadline] = []
+    rules: list[Rule] = Field([], description="What alerts by default, without the monitor's name before it.")
 
 
 class Catalogue(BaseModel):
@@ -226,22 +259,6 @@ class ConfigurationMonitor(BaseModel):
     interval: str = Field("", description="Such as `30s`, from 5s to 1h; empty: the monitor's own.")
     timeout: str = Field("", description="What one run may take; empty: the monitor's own.")
     options: dict[str, Any] = Field({}, description="Secret values read `***`; written back so, they stay as they are.")
-
-
-class Rule(BaseModel):
-    """When a sample or a check becomes an alert. Exactly one of ``metric`` and ``check`` is given."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    name: str
-    severity: Literal["critical", "warning"] = "warning"
-    metric: str = ""
-    labels: dict[str, str] = {}
-    above: float | None = None
-    below: float | None = None
-    check: str = Field("", description="A check's name, or a pattern with `*`.")
-    states: list[Literal["degraded", "down", "unknown"]] = ["down"]
-    hold: str = Field("", description="How long it must be so before it alerts, such as `5m`; empty: at once.")
 
 
 class ConfigurationStanding(BaseModel):

@@ -108,6 +108,10 @@ class Monitor(Protocol):
     - ``@classmethod def split(cls, options: Options) -> Sequence[Part]`` divides one entry of the configuration into
       parts that run, fail and hang apart from one another (an HTTP endpoint each).
 
+    An optional attribute of the class, ``rules: ClassVar[tuple[Rule, ...]]``: what alerts unless somebody says
+    otherwise. ``check`` is the check's own name or a pattern (``*`` is every check of the monitor); the agent puts the
+    monitor's name before it, as it does before the rule's. Few, and right without tuning.
+
     And one optional attribute of the instance, ``learned: Declaration``, for a source that names its own metrics:
     replaced by a new one when there are more, and the catalogue follows.
     """

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import inspect
 import pkgutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from twinwatch import monitors
+from twinwatch.alerts.conditions import problems_of
 from twinwatch.monitors import Monitor, Options
 from twinwatch.protocol.limits import METRIC_NAME_CHARACTERS
 from twinwatch.protocol.metrics import Chart, Headline, Metric
+from twinwatch.protocol.rules import Rule
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -125,4 +127,19 @@ def _flaw_of_declaration(monitor: type[Monitor]) -> str | None:
     for headline in monitor.headlines:
         if headline.metric not in units:
             return f"headline {headline.title!r}: {headline.metric} is not declared"
+    return _flaw_of_rules(getattr(monitor, "rules", ()), units.keys())
+
+
+def _flaw_of_rules(rules: object, metrics: Collection[str]) -> str | None:
+    if not isinstance(rules, tuple) or not all(isinstance(one, Rule) for one in rules):
+        return "rules: expected a tuple of Rule"
+    if len({rule.name for rule in rules}) != len(rules):
+        return "rules: a name stands there twice"
+    for rule in rules:
+        if problems := problems_of(rule):
+            return f"rule {rule.name!r}: {problems[0]}"
+        if rule.metric and rule.metric not in metrics:
+            return f"rule {rule.name!r}: {rule.metric} is not declared"
+        if rule.probe or rule.silent:
+            return f"rule {rule.name!r}: probes and silence are the hub's to judge"
     return None

@@ -6,9 +6,11 @@ so the agent judges them and answers with what is wrong (``checks.ConfigurationS
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
+
+from twinwatch.protocol.rules import Rule
 
 Version = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
 
@@ -25,22 +27,6 @@ class MonitorEntry(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unkno
     timeout: str = ""
     """What one run may take; empty: the monitor's own."""
     options: dict[str, Any] = {}
-
-
-class Rule(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """When a sample or a check becomes an alert. Exactly one of ``metric`` and ``check`` is given."""
-
-    name: str
-    severity: Literal["critical", "warning"] = "warning"
-    metric: str = ""
-    labels: dict[str, str] = {}
-    above: float | None = None
-    below: float | None = None
-    check: str = ""
-    """A check's name, or a pattern with ``*``."""
-    states: tuple[Literal["degraded", "down", "unknown"], ...] = ("down",)
-    hold: str = ""
-    """How long it must be so before it alerts, such as ``5m``; empty: at once."""
 
 
 class Configuration(msgspec.Struct, frozen=True, omit_defaults=True):

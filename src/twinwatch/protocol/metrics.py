@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from twinwatch.protocol.rules import Rule
+
 Good = Literal["low", "high", "none"]
 
 
@@ -55,6 +57,8 @@ class MonitorFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     metrics: tuple[Metric, ...]
     charts: tuple[Chart, ...] = ()
     headlines: tuple[Headline, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    """What alerts by default. The check of a rule lacks the monitor's name, as does the rule's own."""
 
 
 class MonitorKind(msgspec.Struct, frozen=True, omit_defaults=True):

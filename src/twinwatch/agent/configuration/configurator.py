@@ -26,7 +26,8 @@ from twinwatch.agent.plan import Plan, Planned
 from twinwatch.monitors.discover import Found
 from twinwatch.protocol import limits
 from twinwatch.protocol.checks import ConfigurationStanding, Origin
-from twinwatch.protocol.configuration import Configuration, Rule
+from twinwatch.protocol.configuration import Configuration
+from twinwatch.protocol.rules import Rule
 
 LOOK_SECONDS = 0.8
 """Between two looks at the file. A change is read once it was the same for two looks: so within two seconds."""

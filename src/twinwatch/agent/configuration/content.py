@@ -36,7 +36,7 @@ from twinwatch.agent.configuration.shapes import Shape, has_password, texts
 from twinwatch.agent.configuration.thresholds import rules_of
 from twinwatch.agent.local.settings import LISTEN, LocalSettings, problem_of
 from twinwatch.protocol import limits
-from twinwatch.protocol.configuration import Rule
+from twinwatch.protocol.rules import Rule
 from twinwatch.world.secret import Secret, SecretUnreadable, read_secret
 
 KEY_NAMES = ("api_key", "enrolment_key")

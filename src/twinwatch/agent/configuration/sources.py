@@ -37,7 +37,7 @@ from twinwatch.agent.configuration.settings import (
 )
 from twinwatch.agent.local.settings import LISTEN, LocalSettings, problem_of
 from twinwatch.protocol import limits
-from twinwatch.protocol.configuration import Rule
+from twinwatch.protocol.rules import Rule
 from twinwatch.world.secret import Secret, SecretUnreadable, read_secret
 
 ETC_FILE = "/etc/twinwatch/agent.yaml"

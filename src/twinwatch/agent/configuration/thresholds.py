@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 
-from twinwatch.agent.configuration.problems import Misconfigured, Path, Problems, Where, instead
-from twinwatch.agent.configuration.settings import seconds_between
+from twinwatch.agent.configuration.problems import Problems, Where, instead
+from twinwatch.alerts.conditions import problems_of
 from twinwatch.protocol import limits
-from twinwatch.protocol.configuration import Rule
+from twinwatch.protocol.rules import Rule
 
 KEYS = frozenset(field.name for field in msgspec.structs.fields(Rule)) | {"for"}
 
@@ -52,19 +52,14 @@ def merged(first: Iterable[Rule], second: Iterable[Rule]) -> tuple[Rule, ...]:
 
 
 def _judged(rule: Rule, where: Where, number: int, problems: Problems) -> list[Rule]:
-    path: Path = (number,)
-    if not 0 < len(rule.name) <= 200:
-        problems.add(where((*path, "name")), "name: expected 1 to 200 characters")
-    elif bool(rule.metric) == bool(rule.check):
-        problems.add(where(path), f"rule {rule.name!r}: expected either metric or check")
-    elif rule.metric and rule.above is None and rule.below is None:
-        problems.add(where(path), f"rule {rule.name!r}: expected above or below")
-    else:
-        try:
-            if rule.hold:
-                seconds_between(rule.hold, "1s", "1d")
-        except Misconfigured as err:
-            problems.add(where((*path, "hold")), f"hold: {err}")
+    found = problems_of(rule)
+    for problem in found:
+        field = problem.partition(":")[0]
+        if field in KEYS and field != "name":
+            problems.add(where((number, field)), problem)
         else:
-            return [rule]
-    return []
+            problems.add(where((number,)), f"rule {rule.name[:60]!r}: {problem}")
+    if not found and (rule.probe or rule.silent):
+        found = ["hub"]
+        problems.add(where((number,)), f"rule {rule.name!r}: probes and silence are the hub's to judge: make it there")
+    return [] if found else [rule]

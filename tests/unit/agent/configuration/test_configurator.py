@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from twinwatch.agent.configuration import Configurator, Given, Settings
 from twinwatch.agent.configuration.bundle import FILE
-from twinwatch.protocol.configuration import Configuration, MonitorEntry, Rule
+from twinwatch.protocol.configuration import Configuration, MonitorEntry
+from twinwatch.protocol.rules import Rule
 from twinwatch.testing.story import until
 
 from .kinds import FOUND, Desk, options_in
@@ -159,7 +160,7 @@ async def test_a_bundle_with_a_bad_entry_is_refused_as_a_whole(desk: Desk) -> No
         "hub: monitors[1].endpoints[0].pasword: unknown key pasword: did you mean password?",
         "hub: monitors[2].type: unknown type 'nothing': expected one of broken, exec, http, postgres, system, systemd, "
         "tailscale",
-        "hub: rules[0]: rule 'r': expected either metric or check",
+        "hub: rules[0]: rule 'r': expected either metric, check, probe or silent",
     ]
     assert await found.take(bundle(3))
     assert found.standing.problems == ()

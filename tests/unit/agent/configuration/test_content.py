@@ -112,7 +112,7 @@ def test_every_problem_is_told_with_line_key_expectation_and_nearest_name(desk: 
         "/agent.yaml:11:5: connection is missing",
         "/agent.yaml:11:31: enabled: expected true or false, not 3",
         "/agent.yaml:12:5: expected a mapping, not 7",
-        "/agent.yaml:14:5: rule 'x': expected above or below",
+        "/agent.yaml:14:5: rule 'x': expected above, below or no_data",
     ]
 
 

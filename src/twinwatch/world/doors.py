@@ -1,4 +1,4 @@
-"""All doors of one machine together, as they are handed to a monitor."""
+"""All doors of one machine together, as they are handed to a monitor; and those that a message leaves through."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from twinwatch.world.clock import Clock
 from twinwatch.world.commands import Commands, HostCommands
 from twinwatch.world.host import Host
 from twinwatch.world.http import Http
+from twinwatch.world.mail import Mail
 from twinwatch.world.net import HostNet, Net
 from twinwatch.world.postgres import HostPostgres, Postgres
 
@@ -35,3 +36,12 @@ class World:
             close = getattr(door, "close", None)
             if close is not None:
                 await close()
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """The doors that a message may leave through. On a hub, ``http`` is one that reaches no private address."""
+
+    http: Http
+    mail: Mail
+    commands: Commands = field(default_factory=HostCommands)

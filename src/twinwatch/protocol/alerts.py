@@ -50,7 +50,9 @@ class AlertEvent(msgspec.Struct, frozen=True, omit_defaults=True):
 
     number: Number
     key: str
-    kind: Literal["fired", "settled", "resolved", "told"]
+    kind: Literal["fired", "yielded", "told", "settled", "resolved"]
+    """``yielded``: the agent has the hub's answer and leaves it to the hub to tell. Until then the hub does not, since
+    an agent that has no answer tells people itself."""
     at: Milliseconds
     """When the agent found out, by its clock."""
     rule: str
@@ -78,10 +80,15 @@ class AlertEvent(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class AlertEvents(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Events in order. ``open`` are the keys of all that is open, where the hub asked: what else it has is closed."""
+    """Events in order."""
 
     events: tuple[AlertEvent, ...] = ()
+    more: bool = False
+    """Whether others follow at once: what is fired here may be resolved there."""
+    ask: tuple[str, ...] = ()
+    """Keys of which an answer is wanted."""
     open: tuple[str, ...] | None = None
+    """The keys of all that is open, where the hub asked for it: what else it has of this agent is over."""
 
 
 class AlertAnswer(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -1,0 +1,384 @@
+"""Sends what the outbox holds: channel by channel, each message under a lease, tried again, given up in the end.
+
+Invariants: of one channel one message is under way at a time, so that an end never overtakes its beginning; a message
+is marked delivered after the provider took it; what a hub that died was sending is sent again by the next (nobody knows
+whether it arrived: the message's id tells a provider that it is the same). What waits for one channel goes together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import NamedTuple
+from uuid import UUID, uuid4
+
+from psycopg.rows import DictRow
+
+from twinwatch.hub.alerting.engine import ALERTS, NOTES
+from twinwatch.hub.alerting.letters import SUBJECTS, note_of, subject_of, trial_of
+from twinwatch.hub.alerting.links import Links
+from twinwatch.hub.channels import Channels, Unusable
+from twinwatch.hub.db import Connection, Database, DatabaseAway
+from twinwatch.hub.stores.log import instant, milliseconds
+from twinwatch.notify import Channel, Delivered, Note, Outcome, Refused, Retry
+from twinwatch.world import backoff
+from twinwatch.world.clock import Clock
+from twinwatch.world.doors import Outside
+
+LOOK_SECONDS = 0.5
+CHANNELS = 20
+"""Most channels that are claimed at a time."""
+SENDERS = 64
+LEASE_SLACK_SECONDS = 30.0
+FIRST_PAUSE_SECONDS = 5.0
+LONGEST_PAUSE_SECONDS = 600.0
+GIVE_UP_MILLISECONDS = 24 * 3600 * 1000
+FALLBACK_ATTEMPTS = 4
+"""After so many tries in vain the fallback channel is told as well."""
+PATIENCE_MILLISECONDS = 120_000
+"""How long a message that its agent may have told waits for the agent to be heard."""
+SETTLE_MILLISECONDS = 10_000
+"""After it was heard, the agent gets so long to say what it has told."""
+LEAST_GAP_SECONDS = 1.0
+
+log = logging.getLogger(__name__)
+
+
+class _Claim(NamedTuple):
+    """A channel and what is to be sent on it, under a lease."""
+
+    lease: UUID
+    channel: DictRow
+    notes: list[DictRow]
+
+
+class _Result(NamedTuple):
+    outcome: Outcome
+    began: int
+    seconds: float
+
+
+class Outbox:
+    """The worker. Several hubs may each run one on the same database."""
+
+    def __init__(self, clock: Clock, database: Database, channels: Channels, outside: Outside, links: Links) -> None:
+        self._clock = clock
+        self._database = database
+        self._channels = channels
+        self._outside = outside
+        self._links = links
+        self._woken = asyncio.Event()
+        self._sending: set[asyncio.Task[None]] = set()
+        self._started = clock.now()
+
+    def wake(self) -> None:
+        """There may be something to send."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Sends until cancelled; then what is under way is finished first."""
+        self._started = self._clock.now()
+        away = False
+        try:
+            while True:
+                try:
+                    while await self.look():
+                        pass
+                    away = False
+                except DatabaseAway as err:
+                    if not away:
+                        log.warning("notifications wait: database away (%s)", err)
+                    away = True
+                self._woken.clear()
+                try:
+                    async with asyncio.timeout(LOOK_SECONDS):
+                        await self._woken.wait()
+                except TimeoutError:
+                    continue
+        finally:
+            if self._sending:
+                await asyncio.wait(self._sending)
+
+    async def look(self) -> int:
+        """Claims what is due and begins to send it; the result is how many channels that were."""
+        room = SENDERS - len(self._sending)
+        if room <= 0:
+            return 0
+        claims = await self._claim(min(room, CHANNELS))
+        for claim in claims:
+            task = asyncio.create_task(self._deliver(claim), name=f"channel {claim.channel['name']}")
+            self._sending.add(task)
+            task.add_done_callback(self._sending.discard)
+        return len(claims)
+
+    async def _claim(self, many: int) -> list[_Claim]:
+        now, lease = self._clock.now(), uuid4()
+        until = now + round((self._channels.longest_deadline_seconds + LEASE_SLACK_SECONDS) * 1000)
+        async with self._database.as_worker() as connection:
+            asked = {"now": instant(now), "until": instant(until), "lease": lease, "many": many}
+            channels = await (await connection.execute(NOTES["claim"], asked)).fetchall()
+            if not channels:
+                return []
+            ids = [row["id"] for row in channels]
+            cursor = await connection.execute(NOTES["lost"], {"channels": ids, "now": instant(now)})
+            for lost in await cursor.fetchall():
+                await self._attempted(connection, lost["organization_id"], [lost["id"]], now, "lost", "", 0.0)
+            taking = {
+                **asked,
+                "channels": ids,
+                "most": SUBJECTS,
+                "started": instant(self._started),
+                "patience": instant(now - PATIENCE_MILLISECONDS),
+                "settled": instant(now - SETTLE_MILLISECONDS),
+            }
+            notes: dict[UUID, list[DictRow]] = defaultdict(list)
+            for note in await (await connection.execute(NOTES["take"], taking)).fetchall():
+                notes[note["channel_id"]].append(note)
+        return [_Claim(lease, row, notes[row["id"]]) for row in channels]
+
+    async def _deliver(self, claim: _Claim) -> None:
+        try:
+            await self._send(claim)
+        except DatabaseAway as err:
+            # The lease ends by itself; then somebody finds out what became of it.
+            log.warning("channel %s: what was sent could not be written down (%s)", claim.channel["name"], err)
+        except Exception:
+            log.exception("channel %s: sending failed", claim.channel["name"])
+
+    async def _send(self, claim: _Claim) -> None:
+        gap = LEAST_GAP_SECONDS
+        try:
+            channel = self._channels.opened(claim.channel)
+            gap = max(gap, channel.gap_seconds)
+            trials = [note for note in claim.notes if note["alert_id"] is None]
+            others = [note for note in claim.notes if note["alert_id"] is not None]
+            for trial in trials:
+                await self._send_trial(claim, channel, trial)
+            if others:
+                await self._send_alerts(claim, channel, others)
+        except Unusable as err:
+            if claim.notes:
+                result = _Result(Refused(str(err)), self._clock.now(), 0.0)
+                await self._record(claim, claim.notes, result, [])
+        finally:
+            await self._rest(claim, gap)
+
+    async def _send_trial(self, claim: _Claim, channel: Channel, note: DictRow) -> None:
+        made = trial_of(note, self._clock.now(), organization=note["body"].get("organization", ""), links=self._links)
+        await self._record(claim, [note], await self._try(channel, made), [])
+
+    async def _send_alerts(self, claim: _Claim, channel: Channel, notes: Sequence[DictRow]) -> None:
+        now = self._clock.now()
+        async with self._database.as_worker() as connection:
+            ids = list({note["alert_id"] for note in notes})
+            asked = {"alerts": ids, "channel": claim.channel["id"]}
+            rows = {row["id"]: row for row in await (await connection.execute(NOTES["subjects"], asked)).fetchall()}
+            said = await (await connection.execute(NOTES["said"], asked)).fetchall()
+        mute = [note for note in notes if not _is_worth_saying(note, rows, said)]
+        telling = [note for note in notes if note not in mute]
+        if mute:
+            await self._drop(claim, mute)
+        if not telling:
+            return
+        subjects = [
+            subject_of(
+                rows[note["alert_id"]], note["occasion"], self._links, instead=(note["body"] or {}).get("instead")
+            )
+            for note in telling
+        ]
+        first = rows[telling[0]["alert_id"]]
+        made = note_of(
+            str(telling[0]["id"]), subjects, said, now, organization=first["organization"], links=self._links
+        )
+        await self._record(claim, telling, await self._try(channel, made), list(rows.values()))
+
+    async def _try(self, channel: Channel, note: Note) -> _Result:
+        began, at = self._clock.now(), self._clock.monotonic()
+        outcome: Outcome
+        try:
+            async with asyncio.timeout(channel.deadline_seconds):
+                outcome = await channel.send(note, self._outside)
+        except TimeoutError:
+            outcome = Retry(f"no answer within {channel.deadline_seconds:g} s")
+        except Exception as err:
+            # A defect of one channel's code: the others go on, and this message is tried again.
+            log.exception("channel kind %s failed", channel.name)
+            outcome = Retry(f"{type(err).__name__} in the channel's code; see the hub's log")
+        return _Result(outcome, began, self._clock.monotonic() - at)
+
+    async def _record(
+        self, claim: _Claim, notes: Sequence[DictRow], result: _Result, alerts: Sequence[DictRow]
+    ) -> None:
+        now = self._clock.now()
+        organization = claim.channel["organization_id"]
+        async with self._database.as_worker() as connection:
+            for state, some in _by_state(notes, result.outcome, now).items():
+                reason = "" if isinstance(result.outcome, Delivered) else result.outcome.reason
+                done = {
+                    "state": state,
+                    "done": None if state == "waiting" else instant(now),
+                    "due": _due(result.outcome, some, now) if state == "waiting" else None,
+                    "reason": reason,
+                    "reference": result.outcome.reference if isinstance(result.outcome, Delivered) else "",
+                    "ids": [note["id"] for note in some],
+                    "lease": claim.lease,
+                }
+                kept = await (await connection.execute(NOTES["done"], done)).fetchall()
+                ids = [row["id"] for row in kept]
+                word = {"delivered": "delivered", "refused": "refused"}.get(state, "retry")
+                await self._attempted(connection, organization, ids, result.began, word, reason, result.seconds)
+                if state == "delivered":
+                    told = [row["alert_id"] for row in kept if row["alert_id"] is not None]
+                    await connection.execute(ALERTS["told"], {"ids": told, "at": instant(now)})
+                await self._note(connection, claim, some, alerts, state, reason, now)
+                if state != "delivered":
+                    await self._fall_back(connection, claim, some, state, reason, now)
+            proof = {
+                "organization": organization,
+                "channel": claim.channel["id"],
+                "server": None,
+                "at": instant(now),
+                "outcome": {Delivered: "delivered", Retry: "retry", Refused: "refused"}[type(result.outcome)],
+                "reason": "" if isinstance(result.outcome, Delivered) else result.outcome.reason,
+                "seconds": result.seconds,
+            }
+            await connection.execute(NOTES["proven"], proof)
+
+    async def _note(
+        self, connection: Connection, claim: _Claim, notes: Sequence[DictRow], alerts: Sequence[DictRow], state: str,
+        reason: str, now: int,
+    ) -> None:  # fmt: skip
+        if state == "waiting":
+            return  # the attempts say so
+        kind = "told" if state == "delivered" else "refused"
+        for note in notes:
+            if note["alert_id"] is None:
+                continue
+            detail = f'{{"channel":"{claim.channel["id"]}","occasion":"{note["occasion"]}","at":{now}}}'
+            happened = {
+                "organization": note["organization_id"],
+                "alert": note["alert_id"],
+                "at": instant(now),
+                "kind": kind,
+                "actor": "hub",
+                "text": reason,
+                "detail": detail,
+            }
+            await connection.execute(ALERTS["event"], happened)
+
+    async def _fall_back(
+        self, connection: Connection, claim: _Claim, notes: Sequence[DictRow], state: str, reason: str, now: int
+    ) -> None:
+        """Tells the organization's fallback channels what this one does not take."""
+        failing = [
+            note
+            for note in notes
+            if note["alert_id"] is not None
+            and not (note["body"] or {}).get("instead")
+            and (state != "waiting" or note["attempts"] == FALLBACK_ATTEMPTS)
+        ]
+        if not failing:
+            return
+        cursor = await connection.execute(ALERTS["channels"], {"organization": claim.channel["organization_id"]})
+        others = [
+            row["id"]
+            for row in await cursor.fetchall()
+            if row["fallback"] and row["enabled"] and row["id"] != claim.channel["id"]
+        ]
+        body = self._channels.encoded({"instead": {"channel": claim.channel["name"], "reason": reason}})
+        for note in failing:
+            for other in others:
+                values = {
+                    "organization": note["organization_id"],
+                    "alert": note["alert_id"],
+                    "channel": other,
+                    "occasion": note["occasion"],
+                    "dedup": f"{note['dedup']}:instead:{other}",
+                    "due": instant(now),
+                    "not_after": None,
+                    "now": instant(now),
+                    "body": body,
+                }
+                await connection.execute(NOTES["add"], values)
+        if others:
+            await connection.execute(NOTES["ready"], {"channels": others, "at": instant(now)})
+
+    async def _drop(self, claim: _Claim, notes: Sequence[DictRow]) -> None:
+        now = self._clock.now()
+        async with self._database.as_worker() as connection:
+            done = {
+                "state": "cancelled",
+                "done": instant(now),
+                "due": None,
+                "reason": "nobody was told of the alert here",
+                "reference": "",
+                "ids": [note["id"] for note in notes],
+                "lease": claim.lease,
+            }
+            await connection.execute(NOTES["done"], done)
+
+    async def _rest(self, claim: _Claim, gap_seconds: float) -> None:
+        """Gives the channel back: ready again when something waits for it, but not at once."""
+        now = self._clock.now()
+        async with self._database.as_worker() as connection:
+            row = await (await connection.execute(NOTES["next_of"], {"channel": claim.channel["id"]})).fetchone()
+            due = row["due"] if row else None
+            gap = round(gap_seconds * 1000) if claim.notes else round(LEAST_GAP_SECONDS * 1000)
+            ready = "infinity" if due is None else instant(max(milliseconds(due), now + gap))
+            await connection.execute(
+                NOTES["rest"], {"channel": claim.channel["id"], "lease": claim.lease, "ready": ready}
+            )
+        self.wake()
+
+    async def _attempted(
+        self, connection: Connection, organization_id: UUID, ids: Sequence[UUID], at: int, outcome: str, reason: str,
+        seconds: float,
+    ) -> None:  # fmt: skip
+        values = {
+            "organization": organization_id,
+            "ids": list(ids),
+            "at": instant(at),
+            "outcome": outcome,
+            "reason": reason,
+            "seconds": seconds,
+        }
+        await connection.execute(NOTES["attempt"], values)
+
+
+def _is_worth_saying(note: DictRow, alerts: dict[UUID, DictRow], said: Sequence[DictRow]) -> bool:
+    """An end is told only where the beginning was, or may have been; and a beginning only while it lasts."""
+    alert = alerts.get(note["alert_id"])
+    if alert is None:
+        return False
+    if note["occasion"] != "resolved":
+        return bool(alert["state"] != "resolved")
+    return any(
+        one["alert_id"] == note["alert_id"]
+        and one["occasion"] != "resolved"
+        and (one["state"] in ("delivered", "sending") or one["attempts"] > 0)
+        for one in said
+    )
+
+
+def _by_state(notes: Sequence[DictRow], outcome: Outcome, now: int) -> dict[str, list[DictRow]]:
+    if isinstance(outcome, Delivered):
+        return {"delivered": list(notes)}
+    if isinstance(outcome, Refused):
+        return {"refused": list(notes)}
+    found: dict[str, list[DictRow]] = defaultdict(list)
+    for note in notes:
+        old = now - milliseconds(note["created_at"]) > GIVE_UP_MILLISECONDS
+        found["given-up" if old or note["alert_id"] is None else "waiting"].append(note)
+    return dict(found)
+
+
+def _due(outcome: Outcome, notes: Sequence[DictRow], now: int) -> object:
+    attempts = max(note["attempts"] for note in notes)
+    pause = backoff.delay(
+        attempts - 1, str(notes[0]["id"]), first_seconds=FIRST_PAUSE_SECONDS, most_seconds=LONGEST_PAUSE_SECONDS
+    )
+    if isinstance(outcome, Retry) and outcome.after_seconds is not None:
+        pause = max(pause, min(outcome.after_seconds, LONGEST_PAUSE_SECONDS))
+    return instant(now + round(pause * 1000))

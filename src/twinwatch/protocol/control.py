@@ -7,8 +7,11 @@ only later.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
+from twinwatch.protocol.alerts import Told
 from twinwatch.protocol.configuration import Version
 
 PING_SECONDS = 25.0
@@ -28,5 +31,48 @@ class ConfigurationChanged(msgspec.Struct, frozen=True, tag_field="kind", tag="c
     version: Version
 
 
-Notice = ConfigurationChanged
-"""Every message of the hub's; a union, once there is a second."""
+class BundleChanged(msgspec.Struct, frozen=True, tag_field="kind", tag="bundle"):
+    """There is another bundle to fetch: rules, silences, policies or channels have changed."""
+
+    digest: str
+
+
+class WitnessAsked(msgspec.Struct, frozen=True, tag_field="kind", tag="witness"):
+    """Another pair of eyes is wanted: can this be reached from there?
+
+    ``target`` is a URL for ``http``, ``host:port`` for ``tcp``, a server's host name for ``peer``, which is looked up in
+    the list of Tailscale peers.
+    """
+
+    id: str
+    probe: Literal["http", "tcp", "peer"]
+    target: str
+    timeout_seconds: float = 5.0
+
+
+class DrillAsked(msgspec.Struct, frozen=True, tag_field="kind", tag="drill"):
+    """Send a marked test on each of these channels, and say what came of it."""
+
+    id: str
+    channels: tuple[str, ...] = ()
+    """Ids; empty: all that the agent may speak on."""
+
+
+Notice = ConfigurationChanged | BundleChanged | WitnessAsked | DrillAsked
+"""Every message of the hub's."""
+
+
+class WitnessAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a witness saw. ``unknown``: it could not look, or may not."""
+
+    id: str
+    outcome: Literal["up", "down", "unknown"]
+    message: str = ""
+    seconds: float = 0.0
+
+
+class DrillResult(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What came of a drill, by channel."""
+
+    id: str
+    told: tuple[Told, ...] = ()

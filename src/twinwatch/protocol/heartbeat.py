@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 
 from twinwatch.protocol.configuration import Version
+from twinwatch.protocol.life import Life
 from twinwatch.protocol.samples import Milliseconds
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
@@ -34,6 +35,11 @@ class Heartbeat(msgspec.Struct, frozen=True, omit_defaults=True):
     timestamp: Milliseconds
     agent_version: str
     delivery: Delivery | None = None
+    alerts: str = ""
+    """``alerts.digest_of`` the keys of all that is open; empty: nothing is."""
+    bundle: str = ""
+    """Digest of the bundle that it holds; empty: none."""
+    life: Life | None = None
 
 
 class HeartbeatAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -46,3 +52,9 @@ class HeartbeatAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
     """Digest of the last report; empty: none."""
     configuration: Version = 0
     """The version that the agent should run; 0: none."""
+    bundle: str = ""
+    """Digest of the bundle that the agent should hold; empty: none."""
+    reconcile: bool = False
+    """The hub has other alerts of this agent open: it wants to be told all that are."""
+    interval_seconds: float = 0.0
+    """How far apart heartbeats are to be; 0: as the agent has it."""

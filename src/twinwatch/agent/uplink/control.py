@@ -15,7 +15,7 @@ import msgspec
 
 from twinwatch.agent.uplink.line import Line, retry_after
 from twinwatch.agent.uplink.link import Link
-from twinwatch.protocol.control import REPLACED_CODE, REVOKED_CODE, SILENCE_SECONDS, Notice
+from twinwatch.protocol.control import REPLACED_CODE, REVOKED_CODE, SILENCE_SECONDS, ConfigurationChanged, Notice
 from twinwatch.world import backoff
 from twinwatch.world.clock import Clock
 from twinwatch.world.http import Closed, NotOpened, Socket, Unreachable
@@ -106,7 +106,8 @@ class Control:
                 notice = msgspec.json.decode(text, type=Notice)
             except (msgspec.MsgspecError, UnicodeError, RecursionError):
                 continue  # of a newer hub, or no hub's at all
-            self._named(notice.version)
+            if isinstance(notice, ConfigurationChanged):
+                self._named(notice.version)
 
     def _say(self, err: Exception, *, known: bool = False) -> None:
         if not self._quiet and not known and self._link.up:

@@ -15,8 +15,7 @@ alter table public.servers
   add column back_by timestamptz,
   add column control_lost_at timestamptz,
   add column event_mark bigint not null default 0,
-  add column open_digest text not null default '',
-  add column bundle_digest text not null default '';
+  add column open_digest text not null default '';
 comment on column public.servers.tags is 'What rules, policies and silences can name it by.';
 comment on column public.servers.fast is 'Whether it sends heartbeats every few seconds, so that evidence shortens the wait.';
 comment on column public.servers.ladder is 'Silences in seconds, ascending, with their severity and rule, as its rules come to; null: as the hub''s settings have it.';
@@ -31,7 +30,6 @@ comment on column public.servers.back_by is 'When it expects to be back.';
 comment on column public.servers.control_lost_at is 'When its control connection was closed; null while one is open.';
 comment on column public.servers.event_mark is 'Highest number of an alert event committed; one at or below it was already counted.';
 comment on column public.servers.open_digest is 'Digest of the keys of its agent''s open alerts as the hub has them; compared at every heartbeat.';
-comment on column public.servers.bundle_digest is 'Digest of the bundle that its agent should hold; empty: to be made.';
 create index servers_level_idx on public.servers (organization_id) where level > 0;
 
 create table public.channels (
@@ -49,7 +47,7 @@ create table public.channels (
   created_by uuid,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
-  ready_at timestamptz not null default 'infinity',
+  ready_at timestamptz,
   lease uuid,
   unique (organization_id, id),
   unique (organization_id, name),
@@ -64,9 +62,9 @@ comment on column public.channels.direct is 'Whether agents may speak on it them
 comment on column public.channels.fallback is 'Whether it gets what another channel refused.';
 comment on column public.channels.enabled is 'One that is off gets nothing.';
 comment on column public.channels.version is 'Rises at each change; a secret is bound to it.';
-comment on column public.channels.ready_at is 'When the next message on it may leave; infinity while none waits. What comes before that goes together.';
+comment on column public.channels.ready_at is 'When the next message on it may leave; null while none waits. What comes before that goes together.';
 comment on column public.channels.lease is 'Whoever sends on it at this moment; whoever holds another one comes too late.';
-create index channels_ready_at_idx on public.channels (ready_at) where ready_at < 'infinity';
+create index channels_ready_at_idx on public.channels (ready_at) where ready_at is not null;
 
 create table public.policies (
   id uuid primary key default gen_random_uuid(),
@@ -144,7 +142,7 @@ create table public.probes (
   expires_at timestamptz,
   recent jsonb not null default '[]',
   memory bytea,
-  next_at timestamptz not null default '-infinity',
+  next_at timestamptz not null default '1970-01-01 00:00+00',
   lease uuid,
   created_at timestamptz not null default now(),
   unique (organization_id, id),
@@ -450,12 +448,39 @@ comment on table private.watch is 'What the watchdogs of all hubs share.';
 comment on column private.watch.looked_at is 'When one of them last looked: a hub that finds this long ago was not there.';
 comment on column private.watch.blind is 'Spans, ms UTC, in which the hub could not hear: they count for nobody''s silence.';
 comment on column private.watch.suspected_since is 'Since when most servers have been silent at once, which points at the hub.';
-insert into private.watch (one) values (true);
 alter table private.watch enable row level security;
 alter table private.watch force row level security;
 create policy service_all on private.watch for all to service_role using (true) with check (true);
-grant select, update on private.watch to service_role;
+grant select, insert, update on private.watch to service_role;
 comment on column public.alert_events.alert_id is 'What it happened to.';
 comment on column public.notification_attempts.notification_id is 'What was tried.';
 comment on column public.paths.channel_id is 'Where to.';
 comment on column private.watch.one is 'There is one row.';
+
+-- What agents hold of an organization is another whenever one of these is: they are told by this number.
+alter table public.organizations add column bundle_version bigint not null default 1;
+comment on column public.organizations.bundle_version is 'Rises whenever rules, silences, policies, channels, tags or the set of servers change: agents fetch their bundle anew.';
+
+create function private.bundles_changed() returns trigger
+language plpgsql security definer set search_path = ''
+as $$
+begin
+  update public.organizations set bundle_version = bundle_version + 1
+  where id = coalesce(new.organization_id, old.organization_id);
+  return null;
+end
+$$;
+comment on function private.bundles_changed() is 'Raises the organization''s bundle version.';
+alter function private.bundles_changed() owner to service_role;
+revoke all on function private.bundles_changed() from public;
+
+create trigger bundles_changed after insert or delete or update of name, settings, secret, direct, enabled
+  on public.channels for each row execute function private.bundles_changed();
+create trigger bundles_changed after insert or delete or update on public.policies
+  for each row execute function private.bundles_changed();
+create trigger bundles_changed after insert or delete or update on public.rules
+  for each row execute function private.bundles_changed();
+create trigger bundles_changed after insert or delete or update on public.silences
+  for each row execute function private.bundles_changed();
+create trigger bundles_changed after insert or delete or update of tags on public.servers
+  for each row execute function private.bundles_changed();

@@ -188,7 +188,8 @@ class TestDelivery:
     async def test_an_older_agent_does_not_say_and_is_heard_all_the_same(self, stage: HubStage, cast: Cast) -> None:
         old = {"server_uuid": str(cast.agent.server_id), "timestamp": stage.clock.now(), "agent_version": "0.1"}
         reply = await cast.agent.say("heartbeat", old)
-        assert msgspec.json.decode(reply.body, type=HeartbeatAnswer) == HeartbeatAnswer(stage.clock.now())
+        answer = msgspec.json.decode(reply.body, type=HeartbeatAnswer)
+        assert msgspec.structs.replace(answer, bundle="") == HeartbeatAnswer(stage.clock.now())
         view = await server_of(cast.viewer, cast.agent)
         assert (view["delivery"], view["state"]) == (None, "up")
 

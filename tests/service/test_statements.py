@@ -34,6 +34,10 @@ def statements() -> list[tuple[str, str, str]]:
     return found
 
 
+BEAT = {"skew": 0.1, "version": "1.0", "delivery": '{"pending": 1}', "life": "{}", "network": "203.0.113.0/24"}
+"""What a heartbeat says besides who speaks."""
+
+
 @pytest.fixture(scope="module")
 def schema(cluster: Cluster) -> Iterator[psycopg.Connection]:
     url = cluster.database()
@@ -144,7 +148,7 @@ async def test_the_hot_statements_find_their_rows_by_index(stage: HubStage, plan
     now = datetime.fromtimestamp(stage.clock.now() / 1000, UTC)
     who = {"server": server, "organization": organization, "now": now}
 
-    beat = await plans.of("agents", "heartbeat", {**who, "skew": 0.1, "version": "1.0", "delivery": '{"pending": 1}'})
+    beat = await plans.of("agents", "heartbeat", {**who, **BEAT})
     assert scans(beat, "servers") == ["Index Scan"]
     for table in ("catalogues", "reports", "configurations"):
         assert "Seq Scan" not in scans(beat, table)

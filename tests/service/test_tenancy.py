@@ -18,7 +18,9 @@ from psycopg.types.json import Jsonb
 from twinwatch.hub.db import BECOME
 from twinwatch.protocol.checks import CheckStanding, Report
 from twinwatch.protocol.metrics import Catalogue, Metric, MonitorFacts
-from twinwatch.testing.hub_stage import Cast, HubStage, Player
+from twinwatch.testing.client import PATIENCE_SECONDS
+from twinwatch.testing.hub_stage import Cast, HubStage, Player, Voice
+from twinwatch.testing.story import until
 
 Connection = psycopg.AsyncConnection[dict[str, Any]]
 
@@ -86,6 +88,30 @@ async def everything(stage: HubStage, organization_id: UUID) -> dict[str, list[A
     return found
 
 
+async def furnish_alerting(stage: HubStage, player: Player, agent: Voice) -> None:
+    """A channel, a policy, a rule, a silence, a probe, and an alert that was told."""
+    organization = str(player.organization_id)
+    rule = {"name": "r", "check": "c"}
+    for path, body in (
+        ("channels", {"name": "Ops", "kind": "email", "settings": {"to": "ops", "token": "hunter2"}}),
+        ("rules", {"scope": "organization", "rule": rule}),
+        ("silences", {"comment": "later", "starts_at": stage.clock.now() + 3_600_000}),
+    ):
+        reply = await player.client.post(f"/api/v1/{path}", {"organization_id": organization, **body})
+        assert reply.status == 201, reply
+    policies = {"policies": [{"name": "Everyone", "steps": [{"channels": ["kind:*"]}]}]}
+    assert (await player.client.put(f"/api/v1/policies?organization_id={organization}", policies)).status == 200
+    await stage.execute(
+        "insert into public.probes (organization_id, server_id, name, body, interval_seconds)"
+        " values (%s, %s, 'p', %s, 60)",
+        player.organization_id,
+        agent.server_id,
+        Jsonb({"kind": "tcp", "target": "example.org:443"}),
+    )
+    assert (await agent.fire("r", "test:a")).status == 200
+    await until(lambda: stage.post_office.heard("ops", "firing"), PATIENCE_SECONDS)
+
+
 @pytest.fixture
 async def furnished(stage: HubStage, cast: Cast) -> Cast:
     """The cast, with something of theirs in every table."""
@@ -101,6 +127,7 @@ async def furnished(stage: HubStage, cast: Cast) -> Cast:
         assert (await player.client.put(f"/api/v1/servers/{agent.server_id}/configuration", saving)).status == 200
         wanted = {"organization_id": str(player.organization_id), "name": "laptops"}
         assert (await player.client.post("/api/v1/enrolment-keys", wanted)).status == 201
+        await furnish_alerting(stage, player, agent)
     return cast
 
 

@@ -32,7 +32,8 @@ Ladder = tuple[Threshold, ...]
 Span = tuple[int, int]
 """From, to: ms UTC."""
 
-DEFAULT_LADDER: Ladder = (Threshold(90.0, "warning", "Server late"), Threshold(120.0, "down", "Server down"))
+LATE, DOWN = "Server late", "Server down"
+"""Names of the rules that come along; rules of an organization by these names stand in their place."""
 
 
 class Signs(NamedTuple):

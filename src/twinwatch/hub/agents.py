@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from ipaddress import ip_address, ip_network
 from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
 import psycopg
 
+from twinwatch.alerts.liveness import FAST_HEARTBEAT_SECONDS
 from twinwatch.hub.db import Database
 from twinwatch.hub.keys import digest_of, new_key
-from twinwatch.hub.lawful import check_catalogue, check_text
+from twinwatch.hub.lawful import check_catalogue, check_json, check_text
 from twinwatch.hub.refusals import DELETED, forbidden, invalid, unauthorized
 from twinwatch.hub.statements import Statements
 from twinwatch.hub.stores.log import instant
@@ -43,11 +45,19 @@ class Speaker(NamedTuple):
 class Agents:
     """Registration, identification, signs of life."""
 
-    def __init__(self, clock: Clock, database: Database, forgotten: Callable[[UUID], None]) -> None:
-        """``forgotten`` hears of each server whose keys have changed or gone."""
+    def __init__(
+        self,
+        clock: Clock,
+        database: Database,
+        forgotten: Callable[[UUID], None],
+        bundle_digest: Callable[[int], str] = str,
+    ) -> None:
+        """``forgotten`` hears of each server whose keys have changed or gone; ``bundle_digest`` says what a bundle of a
+        version of the organization is called."""
         self._clock = clock
         self._database = database
         self._forgotten = forgotten
+        self._bundle_digest = bundle_digest
         self._speakers: OrderedDict[bytes, tuple[float, Speaker | None]] = OrderedDict()
 
     async def register(self, key: str, hello: Register) -> Registered:
@@ -114,14 +124,17 @@ class Agents:
             del self._speakers[digest]
         self._forgotten(server_id)
 
-    async def heartbeat(self, speaker: Speaker, beat: Heartbeat) -> HeartbeatAnswer:
-        """Notes the sign of life, whatever the agent's clock says.
+    async def heartbeat(self, speaker: Speaker, beat: Heartbeat, ip: str | None = None) -> HeartbeatAnswer:
+        """Notes the sign of life, whatever the agent's clock says, and from where it came.
 
         Raises: Refused 403 if the key is another server's; Refused 401 if the server is gone.
         """
         if _uuid("server_uuid", beat.server_uuid) != speaker.server_id:
             raise forbidden("server_uuid is not the server that this key speaks for.")
         check_text("agent_version", beat.agent_version, 64)
+        check_text("alerts", beat.alerts, 64, empty=True)
+        if beat.life is not None:
+            check_json("life", msgspec.to_builtins(beat.life))
         now = self._clock.now()
         seen = {
             "organization": speaker.organization_id,
@@ -130,6 +143,8 @@ class Agents:
             "skew": (beat.timestamp - now) / 1000,
             "version": beat.agent_version,
             "delivery": None if beat.delivery is None else _delivery(beat.delivery, now),
+            "life": None if beat.life is None else msgspec.json.encode(beat.life).decode(),
+            "network": network_of(ip),
         }
         async with self._database.as_worker() as connection:
             cursor = await connection.execute(SQL["heartbeat"], seen)
@@ -142,6 +157,9 @@ class Agents:
             catalogue=row["fingerprint"] or "",
             report=row["digest"] or "",
             configuration=row["version"] or 0,
+            bundle=self._bundle_digest(row["bundle_version"]),
+            reconcile=row["open_digest"] != beat.alerts,
+            interval_seconds=FAST_HEARTBEAT_SECONDS if row["fast"] else 0.0,
         )
 
     async def declare(self, speaker: Speaker, catalogue: Catalogue) -> None:
@@ -164,6 +182,17 @@ class Agents:
         except psycopg.errors.ForeignKeyViolation:
             self.forget(speaker.server_id)
             raise unauthorized(DELETED) from None
+
+
+def network_of(ip: str | None) -> str:
+    """The network that an address is in: its /24, or /48; empty where it is not known or says nothing."""
+    try:
+        address = ip_address(ip or "")
+    except ValueError:
+        return ""
+    if address.is_loopback:
+        return ""
+    return str(ip_network(f"{address}/{24 if address.version == 4 else 48}", strict=False))
 
 
 def _delivery(delivery: Delivery, now: int) -> str:

@@ -18,7 +18,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from twinwatch.hub.db import DatabaseAway
 from twinwatch.hub.refusals import Refused
-from twinwatch.protocol.control import REPLACED_CODE, REVOKED_CODE, ConfigurationChanged
+from twinwatch.protocol.control import REPLACED_CODE, REVOKED_CODE, ConfigurationChanged, Notice
 
 LEAVING_CODE = 1012
 """RFC 6455's registry: the service restarts."""
@@ -44,9 +44,16 @@ class _Line:
         async with self._turn:
             if version > self._told:
                 self._told = version
-                text = msgspec.json.encode(ConfigurationChanged(version)).decode()
-                if not await _in_time(self._socket.send_text(text)):
-                    await _in_time(self._socket.close(1011))
+                await self._say(ConfigurationChanged(version))
+
+    async def say(self, notice: Notice) -> None:
+        """Sends a notice."""
+        async with self._turn:
+            await self._say(notice)
+
+    async def _say(self, notice: Notice) -> None:
+        if not await _in_time(self._socket.send_text(msgspec.json.encode(notice).decode())):
+            await _in_time(self._socket.close(1011))
 
     async def close(self, code: int) -> None:
         """Says why and ends."""
@@ -58,12 +65,18 @@ class Controls:
     """The open connections of this process."""
 
     def __init__(
-        self, version_of: Callable[[UUID], Awaitable[int]], changed: Callable[[UUID], Awaitable[None]]
+        self,
+        version_of: Callable[[UUID], Awaitable[int]],
+        changed: Callable[[UUID], Awaitable[None]],
+        seen: Callable[[UUID, bool], Awaitable[None]] | None = None,
     ) -> None:
-        """``version_of`` reads a server's configuration version; ``changed`` hears who connected or left."""
+        """``version_of`` reads a server's configuration version; ``changed`` hears who connected or left, and ``seen``
+        which of both, unless it is the hub that is leaving."""
         self._version_of = version_of
         self._changed = changed
+        self._seen = seen
         self._lines: dict[UUID, _Line] = {}
+        self._organizations: dict[UUID, UUID] = {}
         self._errands: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -71,7 +84,9 @@ class Controls:
         """Whether the server's agent is connected here."""
         return server_id in self._lines
 
-    async def hold(self, server_id: UUID, socket: WebSocket, still_known: Callable[[], Awaitable[object]]) -> None:
+    async def hold(
+        self, organization_id: UUID, server_id: UUID, socket: WebSocket, still_known: Callable[[], Awaitable[object]]
+    ) -> None:
         """Accepts and keeps the connection until either side ends it.
 
         ``still_known`` raises Refused once the key that opened it is worthless.
@@ -80,6 +95,7 @@ class Controls:
         line = _Line(socket)
         older = self._lines.get(server_id)
         self._lines[server_id] = line
+        self._organizations[server_id] = organization_id
         if older is not None:
             self._send(older.close(REPLACED_CODE))
         if self._closed:
@@ -87,6 +103,7 @@ class Controls:
         try:
             if older is None:
                 await self._changed(server_id)
+            await self._tell_seen(server_id, is_open=True)
             # Both asked once the line is among those that are told and revoked, so that nothing falls between.
             try:
                 await still_known()
@@ -99,6 +116,9 @@ class Controls:
         finally:
             if self._lines.get(server_id) is line:
                 del self._lines[server_id]
+                del self._organizations[server_id]
+                if not self._closed:
+                    await self._tell_seen(server_id, is_open=False)
                 await self._changed(server_id)
 
     def tell(self, server_id: UUID, version: int) -> None:
@@ -106,6 +126,19 @@ class Controls:
         line = self._lines.get(server_id)
         if line is not None:
             self._send(line.tell(version))
+
+    def say(self, server_id: UUID, notice: Notice) -> bool:
+        """Sends a notice to the server's agent; False if it is not connected here."""
+        line = self._lines.get(server_id)
+        if line is not None:
+            self._send(line.say(notice))
+        return line is not None
+
+    def say_to_all(self, organization_id: UUID, notice: Notice) -> None:
+        """Sends a notice to every agent of the organization that is connected here."""
+        for server_id, organization in list(self._organizations.items()):
+            if organization == organization_id:
+                self.say(server_id, notice)
 
     def revoke(self, server_id: UUID) -> None:
         """The server's key is worthless: it was deleted, or has another one."""
@@ -119,6 +152,11 @@ class Controls:
         for line in list(self._lines.values()):
             self._send(line.close(LEAVING_CODE))
         await asyncio.gather(*self._errands, return_exceptions=True)
+
+    async def _tell_seen(self, server_id: UUID, *, is_open: bool) -> None:
+        if self._seen is not None:
+            with contextlib.suppress(DatabaseAway):  # evidence, and no more than that
+                await self._seen(server_id, is_open)
 
     def _send(self, errand: Awaitable[None]) -> None:
         task = asyncio.ensure_future(errand)

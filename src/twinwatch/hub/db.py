@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
@@ -35,6 +35,7 @@ class Database:
 
     def __init__(self, url: str, *, most: int = 16) -> None:
         self._used: WeakKeyDictionary[Connection, float] = WeakKeyDictionary()
+        self._after: WeakKeyDictionary[Connection, list[Callable[[], None]]] = WeakKeyDictionary()
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             url,
             kwargs={"row_factory": dict_row, "application_name": "twinwatch", "autocommit": True},
@@ -78,6 +79,10 @@ class Database:
         """Goes on in the same transaction as another role, where one change has to touch what two roles own."""
         await connection.execute(BECOME, (role, "{}"))
 
+    def after_commit(self, connection: Connection, done: Callable[[], None]) -> None:
+        """Calls this once the transaction under way on the connection has committed; if it has not, never."""
+        self._after.setdefault(connection, []).append(done)
+
     async def _check(self, connection: Connection) -> None:
         """Whether it still answers; one that has just been of use is not asked, since that costs a round trip."""
         if time.monotonic() - self._used.get(connection, 0.0) > TRUSTED_SECONDS:
@@ -86,9 +91,13 @@ class Database:
     @asynccontextmanager
     async def _transaction(self, role: str, claims: dict[str, Any]) -> AsyncIterator[Connection]:
         try:
-            async with self._pool.connection() as connection, connection.transaction():
-                await connection.execute(BECOME, (role, json.dumps(claims)))
-                yield connection
+            async with self._pool.connection() as connection:
+                self._after.pop(connection, None)
+                async with connection.transaction():
+                    await connection.execute(BECOME, (role, json.dumps(claims)))
+                    yield connection
                 self._used[connection] = time.monotonic()
+                for done in self._after.pop(connection, ()):
+                    done()
         except (PoolTimeout, psycopg.OperationalError) as err:
             raise DatabaseAway(type(err).__name__) from err

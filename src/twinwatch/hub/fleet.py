@@ -11,6 +11,7 @@ from uuid import UUID
 import msgspec
 from psycopg.rows import DictRow
 
+from twinwatch.alerts.liveness import Span
 from twinwatch.hub.auth import Person
 from twinwatch.hub.db import Connection, Database
 from twinwatch.hub.lawful import check_text
@@ -20,6 +21,7 @@ from twinwatch.hub.statements import Statements
 from twinwatch.hub.stores import Last, Points, SampleStore, Window
 from twinwatch.hub.stores.log import milliseconds
 from twinwatch.hub.views import Catalogue, CheckCounts, Delivery, Headline, Latest, LatestSeries, Server
+from twinwatch.hub.views_alerts import ServerSettings
 from twinwatch.hub.watchdog import state_of
 from twinwatch.protocol.metrics import MonitorFacts
 from twinwatch.world.clock import Clock
@@ -50,13 +52,16 @@ class Fleet:
         store: SampleStore,
         patience: Patience,
         controlled: Callable[[UUID], bool],
+        blind_spans: Callable[[], Sequence[Span]] = tuple,
     ) -> None:
-        """``controlled`` tells whether a server's control connection is open."""
+        """``controlled`` tells whether a server's control connection is open, ``blind_spans`` when nobody could be
+        heard."""
         self._clock = clock
         self._database = database
         self._store = store
         self._patience = patience
         self._controlled = controlled
+        self._blind_spans = blind_spans
 
     async def servers(self, person: Person) -> list[Server]:
         """Every server the person may see, by name."""
@@ -96,6 +101,25 @@ class Fleet:
         if row is None:
             raise forbidden("A viewer of the organization may not rename its servers.")
         return server
+
+    async def set(self, person: Person, server_id: UUID, wanted: ServerSettings) -> UUID:
+        """Sets tags and mode; the organization is the result.
+
+        Raises: Refused 404 if the person may not see the server, or 403 if not change it; 422 for a tag that cannot be.
+        """
+        tags = list(dict.fromkeys(tag.strip() for tag in wanted.tags))
+        for tag in tags:
+            check_text("tag", tag, 50)
+        async with self._database.as_person(person.user_id) as connection:
+            asked = {"server": server_id, "tags": tags, "fast": wanted.fast}
+            row = await (await connection.execute(SQL["set"], asked)).fetchone()
+            if row is not None:
+                await _audit(connection, person, row["organization_id"], "server.set", row["name"])
+        if row is None:
+            await self.one(person, server_id)
+            raise forbidden("A viewer of the organization may not change its servers.")
+        organization_id: UUID = row["organization_id"]
+        return organization_id
 
     async def delete(self, person: Person, server_id: UUID) -> UUID:
         """Removes a server, its keys and its samples; returns the organization it belonged to.
@@ -175,7 +199,10 @@ class Fleet:
             id=row["id"],
             organization_id=row["organization_id"],
             name=row["name"],
-            state=state_of(heard, now, self._patience),
+            state=state_of(row, now, self._patience, self._blind_spans()),
+            tags=row["tags"],
+            fast=row["fast"],
+            life=row["life"],
             registered_at=milliseconds(row["registered_at"]),
             last_heartbeat_at=heard,
             last_sample_at=_milliseconds(row["last_sample_at"]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 import msgspec
@@ -15,23 +16,29 @@ from twinwatch.hub.ingest import Committed
 from twinwatch.hub.live import Event, Live
 from twinwatch.hub.reports import Reports
 from twinwatch.hub.statements import Statements
+from twinwatch.hub.views_alerts import Alert
 
 SQL = Statements("servers")
 log = logging.getLogger(__name__)
 
 PAUSE_SECONDS = 1.0
 
+SeenAlert = Callable[[UUID], Awaitable[tuple[UUID, UUID | None, Alert] | None]]
+
 
 class Herald:
     """Turns commits and changes of state into events, and does nothing while nobody watches."""
 
-    def __init__(self, database: Database, fleet: Fleet, reports: Reports, live: Live) -> None:
+    def __init__(self, database: Database, fleet: Fleet, reports: Reports, live: Live, alert: SeenAlert) -> None:
+        """``alert`` reads an alert as its members see it."""
+        self._alert = alert
         self._database = database
         self._fleet = fleet
         self._reports = reports
         self._live = live
         self._changed: set[UUID] = set()
         self._reported: set[UUID] = set()
+        self._alerts: set[UUID] = set()
         self._samples: list[Committed] = []
         self._wake = asyncio.Event()
 
@@ -56,6 +63,12 @@ class Herald:
             self._reported.add(server_id)
         await self.changed(server_id)
 
+    def alerted(self, organization_id: UUID, alert_id: UUID) -> None:
+        """An alert is about to be another; told once it is committed, with what else changes in that second."""
+        if self._live.watched():
+            self._alerts.add(alert_id)
+            self._wake.set()
+
     def gone(self, organization_id: UUID, server_id: UUID) -> None:
         """A server was deleted."""
         body = msgspec.json.encode({"server_id": server_id})
@@ -68,12 +81,15 @@ class Herald:
             self._wake.clear()
             samples, self._samples = self._samples, []
             reported, self._reported = self._reported, set()
+            alerts, self._alerts = self._alerts, set()
             changed, self._changed = self._changed, set()
             try:
                 for news in samples:
                     await self._tell_samples(news)
                 for server_id in reported:
                     await self._tell_checks(server_id)
+                for alert_id in alerts:
+                    await self._tell_alert(alert_id)
                 for server_id in changed:
                     server = await self._fleet.seen_by_worker(server_id)
                     if server is not None:
@@ -82,6 +98,12 @@ class Herald:
             except DatabaseAway as err:
                 log.warning("live streams miss news: database away (%s)", err)
             await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _tell_alert(self, alert_id: UUID) -> None:
+        found = await self._alert(alert_id)
+        if found is not None:
+            organization_id, server_id, alert = found
+            self._live.publish(Event("alert", organization_id, server_id, alert.model_dump_json().encode()))
 
     async def _tell_checks(self, server_id: UUID) -> None:
         found = await self._reports.seen_by_worker(server_id)

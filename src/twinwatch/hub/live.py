@@ -21,11 +21,11 @@ QUEUE_BYTES = 4 << 20
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that concerns one server. ``body`` is JSON."""
+    """Something that concerns one server, or an organization as a whole. ``body`` is JSON."""
 
     kind: str
     organization_id: UUID
-    server_id: UUID
+    server_id: UUID | None
     body: bytes
 
 

@@ -7,7 +7,7 @@ import contextlib
 import gc
 import logging
 import signal
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -15,27 +15,44 @@ import uvicorn
 from fastapi import FastAPI
 
 from twinwatch import __version__
+from twinwatch.alerts.forensics import Outside as Seen
+from twinwatch.alerts.liveness import Span
 from twinwatch.hub.accounts import Accounts
 from twinwatch.hub.agents import Agents
+from twinwatch.hub.alert_history import AlertHistory
+from twinwatch.hub.alerting.engine import Engine
+from twinwatch.hub.alerting.intake import Intake
+from twinwatch.hub.alerting.links import Links
+from twinwatch.hub.alerting.lookout import Lookout
+from twinwatch.hub.alerting.outbox import Outbox
 from twinwatch.hub.api import accounts as accounts_routes
 from twinwatch.hub.api import agents as agent_routes
+from twinwatch.hub.api import alerts as alert_routes
 from twinwatch.hub.api import auth as auth_routes
+from twinwatch.hub.api import channels as channel_routes
 from twinwatch.hub.api import configurations as configuration_routes
 from twinwatch.hub.api import pages, servers
+from twinwatch.hub.api import policies as policy_routes
 from twinwatch.hub.api.doors import Rooms, install_handlers
 from twinwatch.hub.auth import Auth
+from twinwatch.hub.bundles import Bundles
+from twinwatch.hub.channels import Channels, Kinds
 from twinwatch.hub.configurations import Configurations
 from twinwatch.hub.connections import SERVING, allow_connections
 from twinwatch.hub.controls import Controls
 from twinwatch.hub.db import Database, DatabaseAway
+from twinwatch.hub.drills import Drills
 from twinwatch.hub.fleet import Fleet
 from twinwatch.hub.herald import Herald
 from twinwatch.hub.ingest import Committed, Ingest
 from twinwatch.hub.live import Live
 from twinwatch.hub.migrations import migrate
+from twinwatch.hub.policies import Policies
 from twinwatch.hub.reports import Reports
+from twinwatch.hub.rules import Rules
 from twinwatch.hub.settings import Misconfigured, Settings
 from twinwatch.hub.shapes import Shapes
+from twinwatch.hub.silences import Silences
 from twinwatch.hub.sockets import listen
 from twinwatch.hub.stores import SampleStore
 from twinwatch.hub.stores.log import LogStore
@@ -44,50 +61,83 @@ from twinwatch.hub.vault import Vault
 from twinwatch.hub.views import PROBLEMS
 from twinwatch.hub.watchdog import Watchdog
 from twinwatch.world.clock import Clock, SystemClock
+from twinwatch.world.doors import Outside
+from twinwatch.world.http import AiohttpHttp
 
 log = logging.getLogger(__name__)
 
 TEND_SECONDS = 3600.0
 AFTER_FAILURE_SECONDS = 5.0
 DRAIN_SECONDS = 5
+CANCEL_SECONDS = 1.0
 SIGN_IN_TRIES = 10
 SIGN_IN_SECONDS = 30.0
+TRIALS = 20
+TRIAL_SECONDS = 15.0
+EVENT_REQUESTS = 200
+EVENT_SECONDS = 1.0
+MESSAGE_CONNECTIONS = 64
 
 
 class Hub:
-    """A hub on one database: ``app`` answers requests between ``start`` and ``stop``."""
+    """A hub on one database: ``app`` answers requests between ``start`` and ``stop``.
 
-    def __init__(self, settings: Settings, url: str, clock: Clock) -> None:
+    ``kinds`` are the kinds of channels, ``outside`` the doors that messages leave through.
+    """
+
+    def __init__(self, settings: Settings, url: str, clock: Clock, kinds: Kinds, outside: Outside) -> None:
         self._settings = settings
         self._clock = clock
-        self._database = Database(url)
+        self.database = Database(url)
         self._tasks: list[asyncio.Task[None]] = []
-        self._store: SampleStore = LogStore(self._database)
+        self._store: SampleStore = LogStore(self.database)
         self.live = Live()
-        shapes = Shapes(self._database)
-        configurations = Configurations(clock, self._database, Vault(settings.secret))
-        self._controls = Controls(configurations.version, self._changed)
-        fleet = Fleet(clock, self._database, self._store, settings.patience, self._controls.connected)
-        reports = Reports(clock, self._database)
-        self._herald = Herald(self._database, fleet, reports, self.live)
+        shapes = Shapes(self.database)
+        vault = Vault(settings.secret)
+        configurations = Configurations(clock, self.database, vault)
+        self._controls = Controls(configurations.version, self._changed, self._seen)
+        fleet = Fleet(clock, self.database, self._store, settings.patience, self._controls.connected, self._blind_spans)
+        reports = Reports(clock, self.database)
+        links = Links(settings.secret, settings.public_url)
+        self._engine = Engine(self.database, self._alerted, self._wake)
+        history = AlertHistory(clock, self.database, self._engine, links, self._wake, self._alerted)
+        self._herald = Herald(self.database, fleet, reports, self.live, history.seen_by_worker)
         self._ingest = Ingest(clock, self._store, shapes, self._committed)
-        self._watchdog = Watchdog(clock, self._database, settings.patience, self._herald.changed)
-        self.accounts = Accounts(clock, self._database)
+        channels = Channels(clock, self.database, vault, kinds, self._wake)
+        self._outbox = Outbox(clock, self.database, channels, outside, links)
+        self._lookout = Lookout(clock, self.database, self._engine)
+        self._watchdog = Watchdog(
+            clock, self.database, settings.patience, self._engine, self._herald.changed, outside=nobody_looks
+        )
+        bundles = Bundles(clock, self.database, channels, links, f"{settings.public_url} {settings.agents_relay}")
+        self.accounts = Accounts(clock, self.database)
         rooms = Rooms(
             settings=settings,
             clock=clock,
             accounts=self.accounts,
-            agents=Agents(clock, self._database, self._controls.revoke),
-            auth=Auth(clock, self._database, settings.secret, settings.public_url or "twinwatch"),
+            agents=Agents(clock, self.database, self._controls.revoke, bundles.digest_of),
+            alert_events=Throttle(clock, burst=EVENT_REQUESTS, seconds=EVENT_SECONDS),
+            alert_history=history,
+            auth=Auth(clock, self.database, settings.secret, settings.public_url or "twinwatch"),
+            bundles=bundles,
+            channels=channels,
             configurations=configurations,
             controls=self._controls,
+            drills=Drills(clock, self.database, self._controls.say, self._wake),
             fleet=fleet,
             herald=self._herald,
             ingest=self._ingest,
+            intake=Intake(clock, self.database, self._engine),
             live=self.live,
+            outbox=self._outbox,
+            policies=Policies(clock, self.database, self._engine),
             reports=reports,
+            rules=Rules(clock, self.database, settings.patience),
             shapes=shapes,
             sign_ins=Throttle(clock, burst=SIGN_IN_TRIES, seconds=SIGN_IN_SECONDS),
+            silences=Silences(clock, self.database, self._engine),
+            trials=Throttle(clock, burst=TRIALS, seconds=TRIAL_SECONDS),
+            watchdog=self._watchdog,
         )
         self.app = application(rooms)
 
@@ -97,19 +147,33 @@ class Hub:
     async def _changed(self, server_id: UUID) -> None:
         await self._herald.changed(server_id)
 
+    async def _seen(self, server_id: UUID, is_open: bool) -> None:
+        await self._watchdog.control(server_id, is_open=is_open)
+
+    def _alerted(self, organization_id: UUID, alert_id: UUID) -> None:
+        self._herald.alerted(organization_id, alert_id)
+
+    def _wake(self) -> None:
+        self._outbox.wake()
+
+    def _blind_spans(self) -> Sequence[Span]:
+        return self._watchdog.blind_spans
+
     async def start(self) -> None:
         """Connects, makes room for samples and starts the workers.
 
         Raises: Misconfigured if the database does not let the hub in.
         """
         try:
-            await self._database.open()
+            await self.database.open()
             await self._store.tend(self._clock.now(), self._settings.retention_days)
         except (DatabaseAway, TimeoutError) as err:
             raise Misconfigured(f"database unreachable as the hub's own role: {err}") from err
         workers: dict[str, Callable[[], Awaitable[None]]] = {
             "ingest": self._ingest.run,
             "herald": self._herald.run,
+            "lookout": self._lookout.run,
+            "outbox": self._outbox.run,
             "watchdog": self._watchdog.run,
             "tend": self._tend,
         }
@@ -119,15 +183,42 @@ class Hub:
         """Ends the workers, each after what it has in hand, and the connections."""
         self.live.close()
         await self._controls.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._database.close()
+        await _ended(self._tasks)
+        await self._outbox.drain()
+        await self.database.close()
+
+    async def look(self) -> None:
+        """What the workers do by themselves every second or so, once and now: for tests that set the clock."""
+        await self._watchdog.look()
+        await self._lookout.look()
+        await self._outbox.look()
+
+    async def crash(self) -> None:
+        """Ends at once, whatever is in hand: for tests of what the next hub finds."""
+        self.live.close()
+        self._outbox.abandon()
+        await _ended(self._tasks)
+        await self.database.close()
 
     async def _tend(self) -> None:
         while True:
             await asyncio.sleep(TEND_SECONDS)
             await self._store.tend(self._clock.now(), self._settings.retention_days)
+
+
+async def _ended(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancels the tasks until they have ended. Once is not enough: ``asyncio.wait_for`` of Python 3.11, which psycopg
+    waits with, forgets a cancellation that arrives together with what it waits for."""
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=CANCEL_SECONDS)
+
+
+async def nobody_looks(organization_id: UUID, server_id: UUID) -> Seen:
+    """What is seen from outside by nobody."""
+    return Seen()
 
 
 async def _supervise(name: str, run: Callable[[], Awaitable[None]]) -> None:
@@ -153,8 +244,11 @@ def application(rooms: Rooms | None) -> FastAPI:
     )
     app.state.rooms = rooms
     install_handlers(app)
-    for module in (agent_routes, auth_routes, accounts_routes, servers, configuration_routes, pages):
+    for module in (agent_routes, auth_routes, accounts_routes, servers, configuration_routes, alert_routes):
         app.include_router(module.router)
+    for module in (channel_routes, policy_routes, pages):
+        app.include_router(module.router)
+    app.include_router(policy_routes.long)
     # Not a mount, which would match every path: a wrong method on a known route could not be told from a page.
     app.router.default = pages.Pages(pages.dashboard_folder())
     made = app.openapi
@@ -176,7 +270,12 @@ async def run(settings: Settings) -> None:
     """
     listening = listen(settings.host, settings.port)
     allow_connections()
-    hub = Hub(settings, await migrate(settings.owner_url, settings.secret), SystemClock())
+    from twinwatch.hub.kinds import channel_kinds  # noqa: PLC0415
+    from twinwatch.world.mail import SmtpMail  # noqa: PLC0415
+
+    url = await migrate(settings.owner_url, settings.secret)
+    http = AiohttpHttp(connections=MESSAGE_CONNECTIONS)
+    hub = Hub(settings, url, SystemClock(), channel_kinds(settings), Outside(http, SmtpMail()))
     await hub.start()
     config = uvicorn.Config(
         hub.app,
@@ -207,6 +306,7 @@ async def run(settings: Settings) -> None:
         await server.serve(sockets=[listening])
     finally:
         await hub.stop()
+        await http.close()
         log.info("hub stopped")
 
 

@@ -9,8 +9,11 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import cast
+from urllib.parse import parse_qsl, unquote, urlsplit
 
+from twinwatch.alerts.liveness import DOWN, LATE, Ladder, Threshold
+from twinwatch.world.mail import Relay, Security
 from twinwatch.world.secret import Secret
 
 LONGEST_DAYS = 36_500
@@ -27,6 +30,11 @@ class Patience:
     late_seconds: float = 90.0
     """One heartbeat interval and half of it as grace."""
     down_seconds: float = 120.0
+
+    @property
+    def ladder(self) -> Ladder:
+        """The silences that count where a server has no rules of its own about that."""
+        return (Threshold(self.late_seconds, "warning", LATE), Threshold(self.down_seconds, "down", DOWN))
 
     def __post_init__(self) -> None:
         if not 0 < self.late_seconds < self.down_seconds:
@@ -51,6 +59,18 @@ class Settings:
     """Where people and agents reach the hub, without a slash at the end; empty: as the request says."""
     patience: Patience = field(default_factory=Patience)
     retention_days: int = 7
+    relay: Relay | None = None
+    """The mail server for channels that bring none."""
+    mail_from: str = ""
+    """The sender of mail for channels that bring none; empty: the relay's user."""
+    agents_relay: str = ""
+    """URL of a mail server that agents may use, who are given it with its password; empty: none."""
+    private_networks: bool = False
+    """Whether what users name (webhooks, probes) may be in private networks. Metadata addresses never are."""
+    canaries: tuple[str, ...] = ()
+    """What the hub reaches as long as it is not itself cut off: ``host:port`` or URLs."""
+    dead_man_url: str = ""
+    """Asked for every minute while all is well, so that somebody outside notices when it is not."""
 
 
 def settings_from(
@@ -79,6 +99,12 @@ def settings_from(
             down_seconds=_seconds(env, "TWINWATCH_DOWN_AFTER", Patience.down_seconds),
         ),
         retention_days=_count(env, "TWINWATCH_RETENTION_DAYS", 7),
+        relay=_relay(env, "TWINWATCH_SMTP_URL"),
+        mail_from=env.get("TWINWATCH_MAIL_FROM", "").strip(),
+        agents_relay=_checked_relay(env, "TWINWATCH_AGENTS_SMTP_URL"),
+        private_networks=_flag(env, "TWINWATCH_ALLOW_PRIVATE_NETWORKS"),
+        canaries=tuple(one.strip() for one in env.get("TWINWATCH_CANARIES", "").split(",") if one.strip()),
+        dead_man_url=_dead_man(env.get("TWINWATCH_DEAD_MAN_URL", "").strip()),
     )
 
 
@@ -100,6 +126,12 @@ def _public(url: str) -> str:
         wrong = True
     if url and wrong:
         raise Misconfigured(f"public URL {url!r}: expected http://… or https://… and a host, with no path behind it")
+    return url
+
+
+def _dead_man(url: str) -> str:
+    if url and not (url.startswith(("http://", "https://")) and url.isprintable() and urlsplit(url).hostname):
+        raise Misconfigured("TWINWATCH_DEAD_MAN_URL: expected an address such as https://hc.example.org/ping/…")
     return url
 
 
@@ -155,3 +187,48 @@ def _write_once(path: Path, text: str) -> None:
             path.hardlink_to(name)
     finally:
         Path(name).unlink()
+
+
+def relay_of(text: str, name: str) -> Relay:
+    """The mail server of ``smtp://user:password@host:587``; ``smtps`` is TLS from the start, ``?security=none`` none.
+
+    Raises: Misconfigured, which never repeats the text: a password may stand in it.
+    """
+    expected = f"{name}: expected smtp://user:password@host:587, or smtps://… for TLS from the start"
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise Misconfigured(expected) from None
+    if parts.scheme not in ("smtp", "smtps") or not parts.hostname or parts.path not in ("", "/") or parts.fragment:
+        raise Misconfigured(expected)
+    asked = dict(parse_qsl(parts.query))
+    security = asked.pop("security", "tls" if parts.scheme == "smtps" else "")
+    if asked or security not in ("", "tls", "starttls", "none"):
+        raise Misconfigured(f"{name}: expected no more after the host than ?security=tls, starttls or none")
+    return Relay(
+        host=parts.hostname,
+        port=port or (465 if parts.scheme == "smtps" else 587),
+        security=cast("Security", security),
+        username=unquote(parts.username or ""),
+        password=Secret(unquote(parts.password)) if parts.password else None,
+    )
+
+
+def _relay(env: Mapping[str, str], name: str) -> Relay | None:
+    text = env.get(name, "").strip()
+    return relay_of(text, name) if text else None
+
+
+def _checked_relay(env: Mapping[str, str], name: str) -> str:
+    _relay(env, name)
+    return env.get(name, "").strip()
+
+
+def _flag(env: Mapping[str, str], name: str) -> bool:
+    text = env.get(name, "").strip().lower()
+    if text in ("", "0", "no", "false"):
+        return False
+    if text in ("1", "yes", "true"):
+        return True
+    raise Misconfigured(f"{name} is {text[:20]!r}: expected 1 or 0")

@@ -71,6 +71,9 @@ class Server(BaseModel):
     agent_version: str
     clock_skew_seconds: float | None
     host: dict[str, str]
+    tags: list[str]
+    fast: bool = Field(description="Whether it sends heartbeats every few seconds.")
+    life: dict[str, Any] | None = Field(description="What its agent said of its boot, its start and the life before.")
     headlines: list[Headline]
     checks: CheckCounts
     delivery: Delivery | None = Field(description="Null: an agent that does not say.")

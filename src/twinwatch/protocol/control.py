@@ -40,8 +40,8 @@ class BundleChanged(msgspec.Struct, frozen=True, tag_field="kind", tag="bundle")
 class WitnessAsked(msgspec.Struct, frozen=True, tag_field="kind", tag="witness"):
     """Another pair of eyes is wanted: can this be reached from there?
 
-    ``target`` is a URL for ``http``, ``host:port`` for ``tcp``, a server's host name for ``peer``, which is looked up in
-    the list of Tailscale peers.
+    ``target`` is a URL for ``http``, ``host:port`` for ``tcp``, and for ``peer`` a server's host name, which is looked
+    up in the list of Tailscale peers.
     """
 
     id: str

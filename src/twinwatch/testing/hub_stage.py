@@ -21,22 +21,30 @@ import msgspec
 import psycopg
 import uvicorn
 
+from twinwatch.alerts.episodes import key_of
+from twinwatch.hub.channels import Kinds
 from twinwatch.hub.connections import SERVING
 from twinwatch.hub.keys import new_key
 from twinwatch.hub.main import Hub
 from twinwatch.hub.migrations import migrate
+from twinwatch.hub.policies import add_defaults
 from twinwatch.hub.settings import Patience, Settings
 from twinwatch.protocol import codec
+from twinwatch.protocol.alerts import AlertAnswers, AlertEvent, AlertEvents, Told
 from twinwatch.protocol.checks import Report
 from twinwatch.protocol.configuration import Configuration
-from twinwatch.protocol.heartbeat import Delivery, Heartbeat
+from twinwatch.protocol.heartbeat import Delivery, Heartbeat, HeartbeatAnswer
 from twinwatch.protocol.hello import Register, Registered
 from twinwatch.protocol.metrics import Catalogue
+from twinwatch.protocol.rules import Severity
 from twinwatch.protocol.samples import Batch, Frame, SeriesKey, Shape, shape_of
 from twinwatch.protocol.version import AGENT_ROUTES
 from twinwatch.testing.client import PATIENCE_SECONDS, Client, Reply
 from twinwatch.testing.fakes import EPOCH, AsgiApp, Message
+from twinwatch.testing.paper import PaperHttp
+from twinwatch.testing.post_office import NoMail, PostOffice, schema_of, settings_of
 from twinwatch.testing.postgres import SECRET
+from twinwatch.world.doors import Outside
 
 Role = Literal["owner", "admin", "member", "viewer"]
 ROLES: tuple[Role, ...] = ("owner", "admin", "member", "viewer")
@@ -81,6 +89,7 @@ class Voice:
     clock: HandClock
     server_id: UUID
     sequence: int = 0
+    event_number: int = 0
     shape: Shape = field(
         default_factory=lambda: shape_of("test", (SeriesKey("test.a"), SeriesKey("test.b", {"core": "0"})))
     )
@@ -89,6 +98,13 @@ class Voice:
         """A sign of life."""
         time = self.clock.now() if timestamp is None else timestamp
         return await self.say("heartbeat", Heartbeat(str(self.server_id), time, "1.0", delivery))
+
+    async def beat(self, **fields: Any) -> HeartbeatAnswer:
+        """A sign of life with these fields, and the answer."""
+        beat = Heartbeat(str(self.server_id), self.clock.now(), "1.0")
+        reply = await self.say("heartbeat", msgspec.structs.replace(beat, **fields))
+        assert reply.status == 200, reply
+        return msgspec.json.decode(reply.body, type=HeartbeatAnswer)
 
     async def push(self, *ticks: tuple[int, Sequence[float | None]], sequence: int | None = None) -> Reply:
         """Ticks (time, values) in one frame, under the next number."""
@@ -115,6 +131,39 @@ class Voice:
     async def report(self, report: Report) -> Reply:
         """A report."""
         return await self.say("report", report)
+
+    async def fire(
+        self, rule: str, thing: str, *, severity: Severity = "critical", told: Sequence[Told] = (), **fields: Any
+    ) -> Reply:
+        """An alert of this rule on this thing, which begins now."""
+        now = self.clock.now()
+        key = key_of(str(self.server_id), rule, thing, now)
+        event = AlertEvent(
+            number=self._next_event(),
+            key=key,
+            kind="fired",
+            at=now,
+            rule=rule,
+            thing=thing,
+            episode=now,
+            severity=severity,
+            since=now,
+            title=f"{thing} is bad",
+            message=f"{thing} is bad: look at it",
+            told=tuple(told),
+        )
+        return await self.say("alerts", AlertEvents((msgspec.structs.replace(event, **fields),)))
+
+    async def events(self, *events: AlertEvent, **more: Any) -> AlertAnswers:
+        """Any events, each under the next number; what the hub answers."""
+        numbered = tuple(msgspec.structs.replace(event, number=self._next_event()) for event in events)
+        reply = await self.say("alerts", AlertEvents(numbered, **more))
+        assert reply.status == 200, reply
+        return msgspec.json.decode(reply.body, type=AlertAnswers)
+
+    def _next_event(self) -> int:
+        self.event_number += 1
+        return self.event_number
 
     async def configuration(self) -> Configuration:
         """What the hub wants it to watch."""
@@ -159,6 +208,8 @@ class HubStage:
             patience=patience or Patience(),
             public_url=public_url,
         )
+        self.post_office = PostOffice(self.clock)
+        """What the hub's channels have said."""
         self._numbers = count(1)
         self._hub: Hub | None = None
         self._owner: psycopg.AsyncConnection | None = None
@@ -177,7 +228,9 @@ class HubStage:
 
     async def start(self) -> None:
         """Starts the hub, or a new one on the same database if it was stopped."""
-        hub = Hub(self.settings, self.serving_url, self.clock)
+        kinds = Kinds(self.post_office.kinds(), settings_of, schema_of)
+        outside = Outside(PaperHttp({}), NoMail())
+        hub = Hub(self.settings, self.serving_url, self.clock, kinds, outside)
         await hub.start()
         self._hub = hub
 
@@ -186,6 +239,12 @@ class HubStage:
         hub, self._hub = self._hub, None
         if hub is not None:
             await hub.stop()
+
+    async def crash(self) -> None:
+        """Ends the hub as ``kill -9`` does: what it has in hand is not finished. (A real one needs a process.)"""
+        hub, self._hub = self._hub, None
+        if hub is not None:
+            await hub.crash()
 
     @property
     def hub(self) -> Hub:
@@ -269,6 +328,11 @@ class HubStage:
             "exp": now + 3600,
         }
         return jwt.encode({**lawful, **claims}, SECRET.reveal(), algorithm="HS256")
+
+    async def default_policies(self, organization_id: UUID) -> None:
+        """The policies that an organization begins with."""
+        async with self.hub.database.as_worker() as connection:
+            await add_defaults(connection, organization_id, self.clock.now())
 
     async def enrolment_key(self, organization_id: UUID) -> str:
         """A key with which servers may join."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
+from functools import partial
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -19,7 +20,7 @@ from psycopg.rows import DictRow
 
 from twinwatch.alerts.policy import About, due, policy_for, quiet_until, silenced_until
 from twinwatch.hub.alerting.addressees import Addressee, expanded, ms_or_none, policy_of, silence_of
-from twinwatch.hub.db import Connection
+from twinwatch.hub.db import Connection, Database
 from twinwatch.hub.statements import Statements
 from twinwatch.hub.stores.log import instant, milliseconds
 from twinwatch.protocol.policies import Policy, Silence
@@ -28,6 +29,8 @@ from twinwatch.protocol.rules import Rule, Severity
 ALERTS = Statements("alerts")
 NOTES = Statements("notifications")
 
+AGENT_MILLISECONDS = 120_000
+"""How long a message that an agent may tell by itself waits for word from it."""
 ENDLESS = 253_402_300_799_000
 """The end of what has none, ms UTC."""
 
@@ -63,11 +66,20 @@ class Opening:
 
 
 class Engine:
-    """The alerts of all organizations. ``changed`` hears of each alert that is another now, once that is committed
-    or, if it is not, in vain."""
+    """The alerts of all organizations. ``changed`` hears of each alert that is another now, and ``waiting`` that there
+    is something to send, once that is committed."""
 
-    def __init__(self, changed: Callable[[UUID, UUID], None], *, zones: Callable[[str], tzinfo] = ZoneInfo) -> None:
-        self._changed = changed
+    def __init__(
+        self,
+        database: Database,
+        changed: Callable[[UUID, UUID], None],
+        waiting: Callable[[], None],
+        *,
+        zones: Callable[[str], tzinfo] = ZoneInfo,
+    ) -> None:
+        self._database = database
+        self._tell_changed = changed
+        self._waiting = waiting
         self._zones = zones
 
     async def open(self, connection: Connection, opening: Opening, now: int) -> DictRow | None:
@@ -103,7 +115,7 @@ class Engine:
         if row is None:
             return None
         await self.note(connection, row, "fired", now, actor=opening.origin, detail={"value": opening.value})
-        self._changed(opening.organization_id, row["id"])
+        self._changed(connection, row)
         return row
 
     async def worsen(
@@ -125,8 +137,15 @@ class Engine:
         await self._cancel(connection, row, "it has become worse", now)
         await self.note(connection, worse, "worse", now, detail={"severity": severity})
         await self.look(connection, worse, now)
-        self._changed(row["organization_id"], row["id"])
+        self._changed(connection, row)
         return worse
+
+    async def explain(self, connection: Connection, row: DictRow, verdict: str, now: int) -> None:
+        """What is known of it now, in place of what was."""
+        if verdict != row["verdict"]:
+            await connection.execute(ALERTS["explain"], {"id": row["id"], "verdict": verdict})
+            await self.note(connection, row, "explained", now, text=verdict)
+            self._changed(connection, row)
 
     async def settle(self, connection: Connection, row: DictRow, now: int) -> None:
         """It has stopped coming and going, and is bad: whoever was told is told that."""
@@ -156,7 +175,7 @@ class Engine:
         told = {note["channel_id"] for note in notes if note["teller"] in tellers and _may_arrive(note)}
         await self._cancel(connection, row, "it was resolved before it was sent", now)
         await self._add(connection, row, sorted(told), "resolved", "", now, now)
-        self._changed(row["organization_id"], row["id"])
+        self._changed(connection, row)
 
     async def look(self, connection: Connection, row: DictRow, now: int) -> None:
         """Tell whoever is to be told now, and note when to look again."""
@@ -269,7 +288,10 @@ class Engine:
         until = row["agent_until"] if at <= now else None
         direct = [channel.id for channel in channels if channel.direct and until is not None]
         others = [channel.id for channel in channels if channel.id not in direct]
-        await self._add(connection, row, direct, occasion, mark, at, now, not_after=until)
+        if until is not None:
+            # What the agent has not left to the hub it may tell itself: not before it has had its time.
+            held = milliseconds(until) + AGENT_MILLISECONDS if milliseconds(until) <= now else at
+            await self._add(connection, row, direct, occasion, mark, held, now, not_after=until)
         await self._add(connection, row, others, occasion, mark, at, now)
 
     async def _add(
@@ -293,6 +315,7 @@ class Engine:
                 added.append(channel)
         if added:
             await connection.execute(NOTES["ready"], {"channels": added, "at": instant(at)})
+            self._database.after_commit(connection, self._waiting)
 
     async def _cancel(
         self, connection: Connection, row: DictRow, reason: str, now: int, channels: Sequence[UUID] | None = None
@@ -325,6 +348,10 @@ class Engine:
             "look": None if look is None else instant(max(look, now + 1)),
         }
         await connection.execute(ALERTS["looked"], values)
+
+    def _changed(self, connection: Connection, row: DictRow) -> None:
+        told = partial(self._tell_changed, row["organization_id"], row["id"])
+        self._database.after_commit(connection, told)
 
     async def _expanded(self, connection: Connection, organization_id: UUID, named: Sequence[str]) -> list[Addressee]:
         if not named:

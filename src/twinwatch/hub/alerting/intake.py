@@ -171,7 +171,9 @@ class _Taking:
     async def _yielded(self, row: DictRow, event: AlertEvent) -> None:
         until = instant(self._now + NOTIFY_MILLISECONDS)
         await self._connection.execute(SQL["yielded"], {"id": row["id"], "until": until, "fence": event.fence})
-        cursor = await self._connection.execute(SQL["hurry"], {"alert": row["id"], "until": until})
+        cursor = await self._connection.execute(
+            SQL["hurry"], {"alert": row["id"], "until": until, "now": instant(self._now)}
+        )
         channels = list({note["channel_id"] for note in await cursor.fetchall()})
         if channels:
             await self._connection.execute(NOTES["ready"], {"channels": channels, "at": instant(self._now)})

@@ -16,7 +16,7 @@ from uuid import UUID, uuid4
 
 from psycopg.rows import DictRow
 
-from twinwatch.hub.alerting.engine import ALERTS, NOTES
+from twinwatch.hub.alerting.engine import AGENT_MILLISECONDS, ALERTS, NOTES
 from twinwatch.hub.alerting.letters import SUBJECTS, note_of, subject_of, trial_of
 from twinwatch.hub.alerting.links import Links
 from twinwatch.hub.channels import Channels, Unusable
@@ -37,8 +37,6 @@ LONGEST_PAUSE_SECONDS = 600.0
 GIVE_UP_MILLISECONDS = 24 * 3600 * 1000
 FALLBACK_ATTEMPTS = 4
 """After so many tries in vain the fallback channel is told as well."""
-PATIENCE_MILLISECONDS = 120_000
-"""How long a message that its agent may have told waits for the agent to be heard."""
 SETTLE_MILLISECONDS = 10_000
 """After it was heard, the agent gets so long to say what it has told."""
 LEAST_GAP_SECONDS = 1.0
@@ -77,29 +75,35 @@ class Outbox:
         """There may be something to send."""
         self._woken.set()
 
+    def abandon(self) -> None:
+        """Let what is under way be lost: for tests of what a hub that died leaves behind."""
+        for task in self._sending:
+            task.cancel()
+
     async def run(self) -> None:
-        """Sends until cancelled; then what is under way is finished first."""
+        """Begins to send what is due until cancelled; ``drain`` then waits for what is under way."""
         self._started = self._clock.now()
         away = False
-        try:
-            while True:
-                try:
-                    while await self.look():
-                        pass
-                    away = False
-                except DatabaseAway as err:
-                    if not away:
-                        log.warning("notifications wait: database away (%s)", err)
-                    away = True
-                self._woken.clear()
-                try:
-                    async with asyncio.timeout(LOOK_SECONDS):
-                        await self._woken.wait()
-                except TimeoutError:
-                    continue
-        finally:
-            if self._sending:
-                await asyncio.wait(self._sending)
+        while True:
+            self._woken.clear()
+            try:
+                while await self.look():
+                    pass
+                away = False
+            except DatabaseAway as err:
+                if not away:
+                    log.warning("notifications wait: database away (%s)", err)
+                away = True
+            try:
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self._woken.wait()
+            except TimeoutError:
+                continue
+
+    async def drain(self) -> None:
+        """Waits for what is under way, as long as a message may take."""
+        if self._sending:
+            await asyncio.wait(self._sending, timeout=self._channels.longest_deadline_seconds)
 
     async def look(self) -> int:
         """Claims what is due and begins to send it; the result is how many channels that were."""
@@ -130,7 +134,7 @@ class Outbox:
                 "channels": ids,
                 "most": SUBJECTS,
                 "started": instant(self._started),
-                "patience": instant(now - PATIENCE_MILLISECONDS),
+                "patience": instant(now - AGENT_MILLISECONDS),
                 "settled": instant(now - SETTLE_MILLISECONDS),
             }
             notes: dict[UUID, list[DictRow]] = defaultdict(list)
@@ -162,8 +166,7 @@ class Outbox:
             if claim.notes:
                 result = _Result(Refused(str(err)), self._clock.now(), 0.0)
                 await self._record(claim, claim.notes, result, [])
-        finally:
-            await self._rest(claim, gap)
+        await self._rest(claim, gap)
 
     async def _send_trial(self, claim: _Claim, channel: Channel, note: DictRow) -> None:
         made = trial_of(note, self._clock.now(), organization=note["body"].get("organization", ""), links=self._links)
@@ -326,7 +329,7 @@ class Outbox:
             row = await (await connection.execute(NOTES["next_of"], {"channel": claim.channel["id"]})).fetchone()
             due = row["due"] if row else None
             gap = round(gap_seconds * 1000) if claim.notes else round(LEAST_GAP_SECONDS * 1000)
-            ready = "infinity" if due is None else instant(max(milliseconds(due), now + gap))
+            ready = None if due is None else instant(max(milliseconds(due), now + gap))
             await connection.execute(
                 NOTES["rest"], {"channel": claim.channel["id"], "lease": claim.lease, "ready": ready}
             )

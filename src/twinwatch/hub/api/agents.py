@@ -9,15 +9,18 @@ from fastapi import APIRouter, Request, WebSocket
 from fastapi.responses import Response
 
 from twinwatch.hub.agents import Speaker
-from twinwatch.hub.api.doors import Hub, bearer, refuse, refuse_away, rooms_of
+from twinwatch.hub.api.doors import Hub, bearer, device_of, refuse, refuse_away, rooms_of
 from twinwatch.hub.db import DatabaseAway
 from twinwatch.hub.refusals import Refused
 from twinwatch.protocol import codec, limits
+from twinwatch.protocol.alerts import AlertAnswers, AlertEvents
+from twinwatch.protocol.bundle import SealedBundle
 from twinwatch.protocol.checks import Report
 from twinwatch.protocol.configuration import Configuration
-from twinwatch.protocol.control import ConfigurationChanged
+from twinwatch.protocol.control import BundleChanged, ConfigurationChanged, DrillAsked, DrillResult, WitnessAsked
 from twinwatch.protocol.heartbeat import Heartbeat, HeartbeatAnswer
 from twinwatch.protocol.hello import Register, Registered
+from twinwatch.protocol.life import Goodbye
 from twinwatch.protocol.metrics import Catalogue
 from twinwatch.protocol.samples import Batch, BatchAccepted
 from twinwatch.protocol.version import AGENT_ROUTES
@@ -29,7 +32,8 @@ router = APIRouter(prefix=AGENT_ROUTES, tags=["agent"])
 _, SCHEMAS = msgspec.json.schema_components(
     [
         *(Register, Registered, Heartbeat, HeartbeatAnswer, Batch, BatchAccepted, Catalogue),
-        *(Report, Configuration, ConfigurationChanged),
+        *(Report, Configuration, ConfigurationChanged, BundleChanged, WitnessAsked, DrillAsked),
+        *(AlertEvents, AlertAnswers, SealedBundle, Goodbye, DrillResult),
     ],
     ref_template="#/components/schemas/Agent{name}",
 )
@@ -65,7 +69,7 @@ async def heartbeat(request: Request, hub: Hub) -> Response:
     """Notes a sign of life."""
     speaker = await _speaker(request, hub)
     beat = await _read(request, Heartbeat)
-    answer = await hub.agents.heartbeat(speaker, beat)
+    answer = await hub.agents.heartbeat(speaker, beat, device_of(request).ip)
     await hub.herald.changed(speaker.server_id)
     return _answer(request, answer)
 
@@ -105,6 +109,42 @@ async def configuration(request: Request, hub: Hub) -> Response:
     return response
 
 
+@router.post("/alerts", openapi_extra=_documented(AlertEvents, AlertAnswers, 200))
+async def alerts(request: Request, hub: Hub) -> Response:
+    """Takes in alert events, each once, and says what the hub makes of each episode."""
+    speaker = await _speaker(request, hub)
+    hub.alert_events.spend(str(speaker.server_id))
+    answer = await hub.intake.take(speaker, await _read(request, AlertEvents))
+    hub.outbox.wake()
+    return _answer(request, answer)
+
+
+@router.get("/bundle", openapi_extra=_documented(None, SealedBundle, 200))
+async def bundle(request: Request, hub: Hub) -> Response:
+    """What the agent needs to judge and to tell people by itself, credentials included, signed for it."""
+    speaker = await _speaker(request, hub)
+    response = _answer(request, await hub.bundles.of_agent(speaker))
+    response.headers["cache-control"] = "no-store"
+    return response
+
+
+@router.post("/goodbye", status_code=204, openapi_extra=_documented(Goodbye, None, 204))
+async def goodbye(request: Request, hub: Hub) -> Response:
+    """Notes that the agent, or its server, ends as planned."""
+    speaker = await _speaker(request, hub)
+    said = await _read(request, Goodbye)
+    await hub.watchdog.left(speaker.server_id, said.leaving, said.back_within_seconds)
+    return Response(status_code=204)
+
+
+@router.post("/drill", status_code=204, openapi_extra=_documented(DrillResult, None, 204))
+async def drill(request: Request, hub: Hub) -> Response:
+    """Notes what came of a drill on the agent's channels."""
+    speaker = await _speaker(request, hub)
+    await hub.drills.take(speaker, await _read(request, DrillResult))
+    return Response(status_code=204)
+
+
 @router.websocket("/control")
 async def control(socket: WebSocket) -> None:
     """The control connection: `ConfigurationChanged` as JSON once it opens, if there is one, and at each change."""
@@ -118,7 +158,7 @@ async def control(socket: WebSocket) -> None:
     except DatabaseAway as err:
         await socket.send_denial_response(refuse_away(socket, err))
         return
-    await hub.controls.hold(speaker.server_id, socket, lambda: hub.agents.speaker(key))
+    await hub.controls.hold(speaker.organization_id, speaker.server_id, socket, lambda: hub.agents.speaker(key))
 
 
 async def _speaker(request: Request, hub: Hub) -> Speaker:

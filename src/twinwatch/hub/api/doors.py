@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Annotated, Any, cast
+from uuid import UUID
 
 import msgspec
 from fastapi import Depends, FastAPI, Request
@@ -20,19 +21,30 @@ from starlette.types import Message, Receive
 
 from twinwatch.hub.accounts import Accounts
 from twinwatch.hub.agents import Agents
+from twinwatch.hub.alert_history import AlertHistory
+from twinwatch.hub.alerting.intake import Intake
+from twinwatch.hub.alerting.outbox import Outbox
 from twinwatch.hub.auth import Auth, Device, Person
+from twinwatch.hub.bundles import Bundles
+from twinwatch.hub.channels import Channels
 from twinwatch.hub.configurations import Configurations
 from twinwatch.hub.controls import Controls
 from twinwatch.hub.db import DatabaseAway
+from twinwatch.hub.drills import Drills
 from twinwatch.hub.fleet import Fleet
 from twinwatch.hub.herald import Herald
 from twinwatch.hub.ingest import Ingest
 from twinwatch.hub.live import Live
+from twinwatch.hub.policies import Policies
 from twinwatch.hub.refusals import Refused, unauthorized, unavailable
 from twinwatch.hub.reports import Reports
+from twinwatch.hub.rules import Rules
 from twinwatch.hub.settings import Settings
 from twinwatch.hub.shapes import Shapes
+from twinwatch.hub.silences import Silences
 from twinwatch.hub.throttle import Throttle
+from twinwatch.hub.watchdog import Watchdog
+from twinwatch.protocol.control import BundleChanged
 from twinwatch.protocol.problem import PROBLEM_TYPE
 from twinwatch.world.clock import Clock
 
@@ -51,16 +63,36 @@ class Rooms:
     clock: Clock
     accounts: Accounts
     agents: Agents
+    alert_events: Throttle
+    alert_history: AlertHistory
     auth: Auth
+    bundles: Bundles
+    channels: Channels
     configurations: Configurations
     controls: Controls
+    drills: Drills
     fleet: Fleet
     herald: Herald
     ingest: Ingest
+    intake: Intake
     live: Live
+    outbox: Outbox
+    policies: Policies
     reports: Reports
+    rules: Rules
     shapes: Shapes
     sign_ins: Throttle
+    silences: Silences
+    trials: Throttle
+    watchdog: Watchdog
+
+    async def tell_bundles(self, organization_id: UUID) -> None:
+        """Rules, silences, policies, channels or tags have changed: the organization's agents hear of it at once."""
+        self.controls.say_to_all(organization_id, BundleChanged(await self.bundles.digest(organization_id)))
+
+    async def refresh_rules(self, organization_id: UUID, server_id: UUID) -> None:
+        """A server's tags have changed, and with them which silences count for it."""
+        await self.rules.refresh_one(organization_id, server_id)
 
 
 async def _rooms(request: Request) -> Rooms:

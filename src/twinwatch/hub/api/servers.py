@@ -16,6 +16,7 @@ from twinwatch.hub.lawful import LAST_INSTANT
 from twinwatch.hub.refusals import invalid
 from twinwatch.hub.stores import Window
 from twinwatch.hub.views import Catalogue, Checks, Latest, Range, Rename, Server, Servers
+from twinwatch.hub.views_alerts import ServerSettings
 
 router = APIRouter(prefix="/api/v1", tags=["servers"], route_class=PersonsRoute)
 
@@ -43,6 +44,16 @@ async def rename(server_id: UUID, wanted: Rename, hub: Hub, person: SignedIn) ->
     renamed = await hub.fleet.rename(person, server_id, wanted.name)
     await hub.herald.changed(server_id)
     return renamed
+
+
+@router.put("/servers/{server_id}/settings")
+async def set_server(server_id: UUID, wanted: ServerSettings, hub: Hub, person: SignedIn) -> Server:
+    """Sets tags, which rules, policies and silences can name it by, and whether it is watched fast."""
+    organization_id = await hub.fleet.set(person, server_id, wanted)
+    await hub.refresh_rules(organization_id, server_id)
+    await hub.tell_bundles(organization_id)
+    await hub.herald.changed(server_id)
+    return await hub.fleet.one(person, server_id)
 
 
 @router.delete("/servers/{server_id}", status_code=204)

@@ -26,12 +26,14 @@ select organization_id, server_id from public.server_keys where hash = %(hash)s
 with beat as (
   update public.servers
   set last_heartbeat_at = greatest(last_heartbeat_at, %(now)s), clock_skew_seconds = %(skew)s,
-    agent_version = %(version)s, delivery = coalesce(%(delivery)s::jsonb, delivery)
+    agent_version = %(version)s, delivery = coalesce(%(delivery)s::jsonb, delivery),
+    life = coalesce(%(life)s::jsonb, life), network = %(network)s, leaving = null, left_at = null, back_by = null
   where id = %(server)s and organization_id = %(organization)s
-  returning id
+  returning id, organization_id, fast, open_digest
 )
-select b.id, c.fingerprint, r.digest, f.version
+select b.id, b.fast, b.open_digest, o.bundle_version, c.fingerprint, r.digest, f.version
 from beat as b
+join public.organizations as o on o.id = b.organization_id
 left join public.catalogues as c on c.server_id = b.id
 left join public.reports as r on r.server_id = b.id
 left join public.configurations as f on f.server_id = b.id

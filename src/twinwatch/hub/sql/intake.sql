@@ -9,7 +9,7 @@ update public.servers set event_mark = greatest(event_mark, %(mark)s), open_dige
 update public.alerts set agent_until = %(until)s, fence = greatest(fence, %(fence)s) where id = %(id)s
 
 -- name: hurry
-update public.notifications set not_after = %(until)s
+update public.notifications set not_after = %(until)s, due_at = %(now)s
 where alert_id = %(alert)s and state = 'waiting' and teller = 'hub' and not_after is not null
 returning channel_id
 

@@ -1,6 +1,7 @@
 -- name: list
 select s.id, s.organization_id, s.name, s.agent_version, s.registered_at, s.last_heartbeat_at, s.last_sample_at,
-  s.clock_skew_seconds, s.delivery, c.body -> 'host' as host,
+  s.clock_skew_seconds, s.delivery, s.tags, s.fast, s.level, s.ladder, s.leaving, s.left_at, s.back_by,
+  s.control_lost_at, s.life, c.body -> 'host' as host,
   (c.body -> 'monitors')::text as monitors, r.counts
 from public.servers as s
 left join public.catalogues as c on c.server_id = s.id
@@ -10,6 +11,9 @@ order by lower(s.name), s.id
 
 -- name: rename
 update public.servers set name = %(name)s where id = %(server)s returning organization_id
+
+-- name: set
+update public.servers set tags = %(tags)s, fast = %(fast)s where id = %(server)s returning organization_id, name
 
 -- name: delete
 delete from public.servers where id = %(server)s returning organization_id, name

@@ -1,2 +1,57 @@
--- name: signs
-select id, (extract(epoch from last_heartbeat_at) * 1000)::bigint as heard from public.servers
+-- name: lead
+select pg_try_advisory_xact_lock(hashtextextended('twinwatch.watchdog', 0)) as leads
+
+-- name: watch
+select looked_at, blind, suspected_since from private.watch
+
+-- name: looked
+insert into private.watch (one, looked_at, blind, suspected_since)
+values (true, %(now)s, %(blind)s, %(suspected)s)
+on conflict (one) do update
+set looked_at = excluded.looked_at, blind = excluded.blind, suspected_since = excluded.suspected_since
+
+-- name: troubled
+-- Whose level may be another: the silent ones (a coarse bound, judged exactly in code), and those that were silent.
+select s.id, s.organization_id, s.name, s.level, s.ladder, s.fast, s.last_heartbeat_at, s.leaving, s.left_at, s.back_by,
+  s.control_lost_at, s.network, s.life, s.delivery, s.tags
+from public.servers as s
+where s.last_heartbeat_at is not null
+  and (s.level > 0
+    or s.last_heartbeat_at < %(now)s::timestamptz - make_interval(secs => coalesce(s.alarm_after_seconds, %(alarm)s))
+    or (s.fast and s.last_heartbeat_at < %(fast)s))
+
+-- name: everyone
+-- Who is expected to speak: for the question whether it is the hub that does not hear.
+select s.network, s.last_heartbeat_at, s.last_heartbeat_at < %(silent)s as silent
+from public.servers as s
+where s.last_heartbeat_at >= %(since)s
+
+-- name: level
+update public.servers set level = %(level)s, level_since = %(now)s where id = %(server)s and level = %(before)s
+returning id
+
+-- name: heartbeat_alert
+select * from public.alerts
+where organization_id = %(organization)s and server_id = %(server)s and thing = 'heartbeat' and state <> 'resolved'
+for update
+
+-- name: suspicions
+select * from public.alerts where rule = %(rule)s and server_id is null and state <> 'resolved' for update
+
+-- name: suppress
+update public.alerts set suppressed = true, look_at = null
+where organization_id = %(organization)s and probe_id in (select id from public.probes where server_id = %(server)s)
+  and state = 'firing' and told_at is null
+
+-- name: unsuppress
+update public.alerts set suppressed = false, look_at = %(now)s
+where organization_id = %(organization)s and server_id = %(server)s and suppressed and state = 'firing'
+
+-- name: control_lost
+update public.servers set control_lost_at = %(now)s where id = %(server)s
+
+-- name: control_open
+update public.servers set control_lost_at = null where id = %(server)s and control_lost_at is not null
+
+-- name: goodbye
+update public.servers set leaving = %(leaving)s, left_at = %(now)s, back_by = %(back)s where id = %(server)s

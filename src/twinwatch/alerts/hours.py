@@ -52,7 +52,7 @@ def problems_of(hours: Recurring, zones: Zones) -> list[str]:
 def _occurrence(hours: Recurring, day: date, zone: tzinfo) -> tuple[int, int]:
     start, end = _clock(hours.start), _clock(hours.end)
     last = day if end > start else day + timedelta(days=1)
-    return _instant(day, start, zone), _instant(last, end.replace(fold=1), zone)
+    return _instant(day, start, zone), max(_instant(last, end.replace(fold=fold), zone) for fold in (0, 1))
 
 
 def _clock(text: str) -> time:

@@ -129,7 +129,6 @@ class Hub:
             ingest=self._ingest,
             intake=Intake(clock, self.database, self._engine),
             live=self.live,
-            outbox=self._outbox,
             policies=Policies(clock, self.database, self._engine),
             reports=reports,
             rules=Rules(clock, self.database, settings.patience),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, TypeVar
+from uuid import UUID
 
 import msgspec
 from fastapi import APIRouter, Request, WebSocket
@@ -61,7 +62,9 @@ async def register(request: Request, hub: Hub) -> Response:
     """Exchanges an enrolment key for a server and its own key."""
     key = bearer(request)
     hello = await _read(request, Register)
-    return _answer(request, await hub.agents.register(key, hello), 201)
+    registered = await hub.agents.register(key, hello)
+    await hub.herald.changed(UUID(registered.server_uuid))
+    return _answer(request, registered, 201)
 
 
 @router.post("/heartbeat", openapi_extra=_documented(Heartbeat, HeartbeatAnswer, 200))
@@ -114,9 +117,7 @@ async def alerts(request: Request, hub: Hub) -> Response:
     """Takes in alert events, each once, and says what the hub makes of each episode."""
     speaker = await _speaker(request, hub)
     hub.alert_events.spend(str(speaker.server_id))
-    answer = await hub.intake.take(speaker, await _read(request, AlertEvents))
-    hub.outbox.wake()
-    return _answer(request, answer)
+    return _answer(request, await hub.intake.take(speaker, await _read(request, AlertEvents)))
 
 
 @router.get("/bundle", openapi_extra=_documented(None, SealedBundle, 200))

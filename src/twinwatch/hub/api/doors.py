@@ -23,7 +23,6 @@ from twinwatch.hub.accounts import Accounts
 from twinwatch.hub.agents import Agents
 from twinwatch.hub.alert_history import AlertHistory
 from twinwatch.hub.alerting.intake import Intake
-from twinwatch.hub.alerting.outbox import Outbox
 from twinwatch.hub.auth import Auth, Device, Person
 from twinwatch.hub.bundles import Bundles
 from twinwatch.hub.channels import Channels
@@ -76,7 +75,6 @@ class Rooms:
     ingest: Ingest
     intake: Intake
     live: Live
-    outbox: Outbox
     policies: Policies
     reports: Reports
     rules: Rules

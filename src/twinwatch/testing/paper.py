@@ -165,6 +165,7 @@ class PaperCommands:
         environment: Mapping[str, str] | None = None,
         timeout_seconds: float,
         output_bytes: int = OUTPUT_BYTES,
+        content: bytes = b"",
     ) -> Ended:
         """See ``Commands``."""
         if self.hangs:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from twinwatch import notify
@@ -48,6 +50,20 @@ def discover(plugins: Iterable[EntryPoint] | None = None) -> Found:
     """
     found, flaws = gather(notify, GROUP, plugins, means_to_be_one=_means_to_be_one, flaw_of=flaw_of)
     return Found(found, flaws)
+
+
+def kind_named(name: str, plugins: Iterable[EntryPoint] | None = None) -> type[Channel] | Flaw:
+    """The kind of this name, or why there is none. Imports no other built-in one: an agent carries what it uses."""
+    if is_name(name) and find_spec(f"{notify.__name__}.{name}") is not None:
+        for member in vars(import_module(f"{notify.__name__}.{name}")).values():
+            if isinstance(member, type) and getattr(member, "name", "") == name and flaw_of(member) is None:
+                return member
+    found, flaws = gather(None, GROUP, plugins, means_to_be_one=_means_to_be_one, flaw_of=flaw_of)
+    if name in found:
+        kind: type[Channel] = found[name]
+        return kind
+    reasons = "; ".join(f"{flaw.source}: {flaw.reason}" for flaw in flaws)
+    return Flaw(name, f"there is no channel of this name{f' ({reasons})' if reasons else ''}")
 
 
 def flaw_of(candidate: object) -> str | None:

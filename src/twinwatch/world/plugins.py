@@ -26,7 +26,7 @@ class Flaw:
 
 
 def gather(
-    room: ModuleType,
+    room: ModuleType | None,
     group: str,
     plugins: Iterable[EntryPoint] | None,
     *,
@@ -35,7 +35,7 @@ def gather(
 ) -> tuple[dict[str, Any], tuple[Flaw, ...]]:
     """The usable classes of the room's folder and the group, by their ``name``, and what was wrong with the rest.
 
-    ``plugins`` stands for the installed entry points of the group.
+    ``room`` None is no folder; ``plugins`` stands for the installed entry points of the group.
     Cost: imports every module of the folder. A plug-in's import may do anything, so whatever it raises is caught here.
     """
     from importlib.metadata import entry_points  # noqa: PLC0415 - half a megabyte, for who looks
@@ -63,10 +63,10 @@ def is_name(name: object) -> bool:
 
 
 def _candidates(
-    room: ModuleType, means_to_be_one: Callable[[type], bool], plugins: Iterable[EntryPoint]
+    room: ModuleType | None, means_to_be_one: Callable[[type], bool], plugins: Iterable[EntryPoint]
 ) -> Iterator[tuple[str, object]]:
     """Where from, and the candidate, or a ``Flaw`` if there is none. Built-in ones first."""
-    for module in pkgutil.iter_modules(room.__path__, room.__name__ + "."):
+    for module in pkgutil.iter_modules(room.__path__, room.__name__ + ".") if room is not None else ():
         try:
             members = vars(import_module(module.name)).values()
         except ImportError as err:  # an extra of pip that is not installed

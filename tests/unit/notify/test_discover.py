@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from importlib.metadata import EntryPoint
 from typing import ClassVar
 
 import pytest
 
 from twinwatch.notify import Delivered, Note, Outcome, Settings
-from twinwatch.notify.discover import GROUP, discover, flaw_of
+from twinwatch.notify.discover import GROUP, discover, flaw_of, kind_named
 from twinwatch.notify.slack import Slack
 from twinwatch.world.doors import Outside
+from twinwatch.world.plugins import Flaw
 
 
 class Pigeon:
@@ -99,3 +102,22 @@ def test_a_plugin_that_is_of_no_use_is_told_and_harms_no_other(value: str, reaso
 
 def test_every_built_in_channel_is_lawful() -> None:
     assert [flaw_of(channel) for channel in discover([]).channels.values()] == [None] * 6
+
+
+def test_one_kind_is_had_without_the_others() -> None:
+    program = (
+        "import sys; from twinwatch.notify.discover import kind_named; print(kind_named('sms', []).title); "
+        "print([name for name in ('email', 'slack', 'apprise') if f'twinwatch.notify.{name}' in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "SMS (Twilio)\n[]\n"
+    assert kind_named("slack", []) is Slack
+    pigeon = kind_named("pigeon", [plugin("pigeon", f"{__name__}:Pigeon")])
+    assert getattr(pigeon, "title", "") == "Pigeon"
+
+
+@pytest.mark.parametrize("name", ["nosuch", "wording", "apprise_child", "a b", "", "..slack", "os"])
+def test_a_name_that_no_channel_has_is_told(name: str) -> None:
+    flaw = kind_named(name, [plugin("odd", "no_such_module:Pigeon")])
+    assert isinstance(flaw, Flaw)
+    assert flaw.reason.startswith("there is no channel of this name (entry point odd")

@@ -1,4 +1,4 @@
-"""Writes ``docs/reference`` from the code: commands, metrics and the API. ``--check`` only compares.
+"""Writes ``docs/reference`` from the code: commands, metrics, channels and the API. ``--check`` only compares.
 
 Invariant: the same code gives the same bytes, whatever the machine, the environment and the Python version.
 """
@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 REFERENCE = Path(__file__).parent / "reference"
 BEGINNING = "Generated from the code by `make docs`; do not edit.\n\n"
@@ -22,7 +23,7 @@ def main() -> int:
     checking = "--check" in sys.argv[1:]
     for name in [name for name in os.environ if name.startswith("TWINWATCH_")]:
         del os.environ[name]  # they are shown as defaults otherwise
-    pages = {"commands.md": commands(), "metrics.md": metrics(), "openapi.json": openapi()}
+    pages = {"commands.md": commands(), "metrics.md": metrics(), "channels.md": channels(), "openapi.json": openapi()}
     old = [name for name, text in pages.items() if _read(REFERENCE / name) != text]
     if checking and old:
         sys.stderr.write(f"not current in docs/reference: {', '.join(old)}; run `make docs`\n")
@@ -76,6 +77,50 @@ def metrics() -> str:
         ]
         sections.append("\n".join(["| chart | metrics | a line for each |", "|---|---|---|", *drawn]) + "\n")
     return "\n".join(sections)
+
+
+def channels() -> str:
+    """Every kind of channel and its settings."""
+    from twinwatch.notify.discover import discover
+    from twinwatch.notify.settings import schema_of
+
+    sections = [
+        f"# Channels\n\n{BEGINNING}How to set each up, with the least rights that it needs, and what limits it has: "
+        "[channels.md](../channels.md).\n"
+    ]
+    for name, channel in sorted(discover(()).channels.items()):
+        needs = f" Needs `pip install 'twinwatch[{channel.extra}]'`." if channel.extra else ""
+        about = (channel.__doc__ or "").strip().partition("\n")[0]
+        sections.append(
+            f"## {channel.title} (`{name}`)\n\n{about}{needs} A try takes at most {channel.deadline_seconds:g} s; what "
+            f"comes within {channel.gap_seconds:g} s of a message goes together in the next.\n"
+        )
+        schema = {"required": (), **schema_of(channel)}
+        rows = [
+            f"| `{setting}` | {_setting(field)} | {'required' if setting in schema['required'] else _given(field)} | "
+            f"{_cell(field['description'])} |"
+            for setting, field in schema["properties"].items()
+        ]
+        sections.append("\n".join(["| setting | value | default | |", "|---|---|---|---|", *rows]) + "\n")
+    return "\n".join(sections)
+
+
+def _setting(field: dict[str, Any]) -> str:
+    """What may be put in, in a word or two."""
+    branches = [branch for branch in field.get("anyOf", [field]) if branch.get("type") != "null"]
+    (only,) = branches
+    if "enum" in field:
+        return ", ".join(f"`{word}`" if word else "empty" for word in sorted(field["enum"]))
+    if only.get("format") == "password":
+        return "secret text"
+    inner = only.get("items") or only.get("additionalProperties")
+    kind = {"string": "text", "integer": "whole number", "array": "list of", "object": "name: "}[only["type"]]
+    return f"{kind}{' ' if only['type'] == 'array' else ''}{_setting(inner) if isinstance(inner, dict) else ''}".strip()
+
+
+def _given(field: dict[str, Any]) -> str:
+    default = field.get("default")
+    return f"`{default}`" if default not in (None, "", {}, []) else ""
 
 
 def openapi() -> str:

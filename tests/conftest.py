@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from twinwatch.testing.postgres import Cluster
 
 
-pytest.register_assert_rewrite("twinwatch.testing.contract")
+pytest.register_assert_rewrite("twinwatch.testing.contract", "twinwatch.testing.channels.contract")
 
 
 @pytest.fixture(scope="session")

@@ -14,9 +14,11 @@ from .installation import REQUIREMENTS, ROOT, Installation, Person, build_wheel,
 AGENTS_TESTS = (
     "tests/unit/agent",
     "tests/unit/monitors",
+    "tests/unit/notify",
     "tests/unit/protocol",
     "tests/unit/world",
     "tests/contract/test_buffer.py",
+    "tests/contract/test_channels.py",
     "tests/contract/test_monitors.py",
     "tests/contract/test_wire.py",
 )

@@ -17,8 +17,9 @@ import msgspec
 
 from twinwatch.agent.catalogue import kinds_of
 from twinwatch.monitors import Monitor
-from twinwatch.monitors.discover import Flaw, Found, discover
+from twinwatch.monitors.discover import Found, discover
 from twinwatch.protocol.metrics import MonitorKind
+from twinwatch.world.plugins import Flaw
 
 LOOK_SECONDS = 20.0
 

@@ -16,10 +16,7 @@ import msgspec
 from twinwatch.protocol.checks import CheckState
 from twinwatch.protocol.metrics import Chart, Headline, Metric
 from twinwatch.world.doors import World
-from twinwatch.world.secret import Secret
-
-SecretText = Annotated[Secret, msgspec.Meta(extra_json_schema={"type": "string", "format": "password"})]
-"""The type of an option that nobody may read back. In YAML it is a text, ``${VAR}``, or ``<name>_file: path``."""
+from twinwatch.world.forms import SecretText as SecretText
 
 Program = Annotated[str, msgspec.Meta(extra_json_schema={"format": "program"})]
 """The type of an option that names a program to run: a hub may set it only where the agent's file allows exec."""

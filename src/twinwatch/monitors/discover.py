@@ -7,10 +7,8 @@ the same. A plug-in cannot take a name that a built-in monitor has.
 from __future__ import annotations
 
 import inspect
-import pkgutil
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from twinwatch import monitors
@@ -19,20 +17,13 @@ from twinwatch.monitors import Monitor, Options
 from twinwatch.protocol.limits import METRIC_NAME_CHARACTERS
 from twinwatch.protocol.metrics import Chart, Headline, Metric
 from twinwatch.protocol.rules import Rule
+from twinwatch.world.plugins import Flaw, gather, is_name
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 GROUP = "twinwatch.monitors"
 OWED = ("name", "title", "Options", "interval_seconds", "deadline_seconds", "metrics", "charts", "headlines", "read")
-
-
-@dataclass(frozen=True, slots=True)
-class Flaw:
-    """A plug-in that was found but is of no use. ``source`` is its module or entry point, ``reason`` is for people."""
-
-    source: str
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,22 +39,8 @@ def discover(plugins: Iterable[EntryPoint] | None = None) -> Found:
 
     Cost: imports every monitor. A plug-in's import may do anything, so whatever it raises is caught here.
     """
-    from importlib.metadata import entry_points  # noqa: PLC0415 - half a megabyte, for who looks
-
-    found: dict[str, type[Monitor]] = {}
-    flaws: list[Flaw] = []
-    for source, candidate in _candidates(entry_points(group=GROUP) if plugins is None else plugins):
-        if isinstance(candidate, Flaw):
-            flaws.append(candidate)
-        elif (reason := flaw_of(candidate)) or not isinstance(candidate, type):
-            flaws.append(Flaw(source, reason or "expected a class"))
-        else:
-            monitor: type[Monitor] = candidate
-            taken = found.setdefault(monitor.name, monitor)
-            if taken is not monitor:
-                by = f"{taken.__module__}.{taken.__qualname__}"
-                flaws.append(Flaw(source, f"the name {monitor.name!r} is taken by {by}"))
-    return Found(found, tuple(flaws))
+    found, flaws = gather(monitors, GROUP, plugins, means_to_be_one=_means_to_be_one, flaw_of=flaw_of)
+    return Found(found, flaws)
 
 
 def flaw_of(candidate: object) -> str | None:
@@ -78,33 +55,13 @@ def flaw_of(candidate: object) -> str | None:
     return _flaw_of_declaration(candidate)
 
 
-def _candidates(plugins: Iterable[EntryPoint]) -> Iterator[tuple[str, object]]:
-    """Where from, and the candidate, or a ``Flaw`` if there is none. Built-in ones first."""
-    for module in pkgutil.iter_modules(monitors.__path__, monitors.__name__ + "."):
-        try:
-            members = vars(import_module(module.name)).values()
-        except ImportError as err:  # an extra of pip that is not installed
-            yield module.name, Flaw(module.name, f"cannot be imported: {err}")
-            continue
-        for member in list(members):
-            if isinstance(member, type) and member.__module__ == module.name and _means_to_be_one(member):
-                yield f"{module.name}.{member.__qualname__}", member
-    for plugin in sorted(plugins, key=lambda plugin: plugin.name):
-        source = f"entry point {plugin.name} = {plugin.value}"
-        try:
-            yield source, plugin.load()
-        except Exception as err:  # noqa: BLE001 - foreign code; one plug-in fails alone
-            yield source, Flaw(source, f"cannot be loaded: {type(err).__name__}: {err}")
-
-
 def _means_to_be_one(member: type) -> bool:
     return hasattr(member, "read") and hasattr(member, "interval_seconds")
 
 
 def _flaw_of_declaration(monitor: type[Monitor]) -> str | None:
-    name: object = monitor.name
-    if not (isinstance(name, str) and name.isascii() and name.replace("-", "").replace("_", "").isalnum()):
-        return f"name {name!r}: expected letters, digits, '-' and '_'"
+    if not is_name(monitor.name):
+        return f"name {monitor.name!r}: expected letters, digits, '-' and '_'"
     options: object = monitor.Options
     if not (isinstance(options, type) and issubclass(options, Options)):
         return f"Options {options!r}: expected a subclass of twinwatch.monitors.Options"

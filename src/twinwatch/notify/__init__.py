@@ -12,20 +12,20 @@ no secret of the settings stands in a reason, a payload's repr or a log; redirec
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeAlias
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias
 
 import msgspec
 
 from twinwatch.protocol.rules import Severity
 from twinwatch.world.doors import Outside
-from twinwatch.world.secret import Secret
+from twinwatch.world.forms import SecretText as SecretText
 
-SecretText = Annotated[Secret, msgspec.Meta(extra_json_schema={"type": "string", "format": "password"})]
-"""The type of a setting that nobody may read back."""
-
-Occasion = Literal["firing", "worse", "resolved", "repeat", "escalation", "flapping", "settled", "test", "drill"]
+Occasion = Literal[
+    "firing", "worse", "resolved", "repeat", "escalation", "flapping", "settled", "acknowledged", "test", "drill"
+]
 """Why a note is sent: a first message; graver than before; well again; still open and nobody has acknowledged; the same
-to the next in line; keeps coming and going; has come to rest and is bad; a person pressed the button."""
+to the next in line; keeps coming and going; has come to rest and is bad; somebody has taken it on; a person pressed the
+button; a rehearsal of the whole way."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -52,6 +52,8 @@ class Subject:
     resolved_at: int | None = None
     cause: str = ""
     """What it was, once that is known: ``unclean reboot or power loss``."""
+    by: str = ""
+    """Who acknowledged it, or resolved it by hand."""
     facts: tuple[tuple[str, str], ...] = ()
     """Names and values worth a line each: value, threshold, labels, verdict."""
     evidence: tuple[str, ...] = ()
@@ -71,7 +73,7 @@ class Note:
     occasion: Occasion
     subjects: tuple[Subject, ...]
     now: int
-    """When it is said, ms UTC."""
+    """When it is said, ms UTC: of a later try the time of that."""
     teller: Literal["agent", "hub"]
     thread: str
     """Names the conversation that it belongs to: the key of its first subject."""
@@ -79,6 +81,8 @@ class Note:
     """Whether nothing was said in this conversation on this channel before."""
     reference: str = ""
     """What the channel returned as ``Delivered.reference`` when the conversation began; empty: that is not known."""
+    sender: str = ""
+    """Of an agent that tells: the name of its server; empty: it is that of the first subject."""
     organization: str = ""
     link: str = ""
     """Where all open alerts are seen."""
@@ -86,9 +90,11 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """The provider has accepted it. ``reference`` is what later messages of the conversation need."""
+    """The provider has accepted it. ``reference`` is what later messages of the conversation need; ``warning`` what a
+    person should know all the same, such as a recipient among others who was refused."""
 
     reference: str = ""
+    warning: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +127,8 @@ class Channel(Protocol):
     deadline_seconds: ClassVar[float]
     extra: ClassVar[str]
     """The extra of pip that it needs; empty: none."""
+    hears_acknowledgements: ClassVar[bool]
+    """Whether it is told that somebody has taken an alert on. Where that would be one more message, it is not."""
 
     def __init__(self, settings: Any) -> None: ...
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from twinwatch.world.commands import OUTPUT_BYTES, CommandFailed, Ended
 from twinwatch.world.doors import World
 from twinwatch.world.host import Host, Kernel, Missing, Refused
 from twinwatch.world.http import Answer, Socket, Unreachable
+from twinwatch.world.mail import MailAway, MailRefused, Relay, Taken
 from twinwatch.world.space import Space
 from twinwatch.world.timekeeping import Timekeeping
 
@@ -162,6 +165,7 @@ class PaperCommands:
         environment: Mapping[str, str] | None = None,
         timeout_seconds: float,
         output_bytes: int = OUTPUT_BYTES,
+        content: bytes = b"",
     ) -> Ended:
         """See ``Commands``."""
         if self.hangs:
@@ -174,3 +178,41 @@ class PaperCommands:
         if not (code.removeprefix("-").isascii() and code.removeprefix("-").isdigit() and len(code) < 5):
             raise CommandFailed(f"{arguments[0]}: not ended within {timeout_seconds:g} s")
         return Ended(int(code), output[:output_bytes], cut=len(output) > output_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class PaperLetter:
+    """A message that was handed over. ``relay`` None: by the door's own."""
+
+    message: EmailMessage
+    relay: Relay | None
+    sender: str
+    recipients: tuple[str, ...]
+
+
+class PaperMail:
+    """Keeps what is sent. ``answers`` are taken in order, each an outcome to return or to raise; then all is taken."""
+
+    def __init__(self, answers: Sequence[Taken | MailAway | MailRefused] = (), *, hangs: bool = False) -> None:
+        self.answers = list(answers)
+        self.hangs = hangs
+        self.letters: list[PaperLetter] = []
+
+    async def send(
+        self,
+        message: EmailMessage,
+        *,
+        relay: Relay | None,
+        sender: str,
+        recipients: Sequence[str],
+        timeout_seconds: float,
+    ) -> Taken:
+        """See ``Mail``."""
+        if self.hangs:
+            await asyncio.sleep(timeout_seconds)
+            raise MailAway(f"no answer within {timeout_seconds:g} s")
+        answer = self.answers.pop(0) if self.answers else Taken(f"queued as {len(self.letters) + 1}")
+        if isinstance(answer, Exception):
+            raise answer
+        self.letters.append(PaperLetter(message, relay, sender, tuple(recipients)))
+        return answer

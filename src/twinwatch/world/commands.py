@@ -1,7 +1,7 @@
 """The door to programs of the host: an argument list, never a shell; time and output are bounded.
 
 Invariants: nothing of a program outlives the call, its children included (they share a process group, which is killed);
-the environment is small and known; standard input is empty.
+the environment is small and known; standard input is what was given, else empty.
 """
 
 from __future__ import annotations
@@ -44,8 +44,10 @@ class Commands(Protocol):
         environment: Mapping[str, str] | None = None,
         timeout_seconds: float,
         output_bytes: int = OUTPUT_BYTES,
+        content: bytes = b"",
     ) -> Ended:
-        """The program's end and what it wrote; bytes that are not UTF-8 become replacement characters.
+        """The program's end and what it wrote; bytes that are not UTF-8 become replacement characters. ``content`` is
+        its standard input: what nobody is to see who lists the processes.
 
         Raises: CommandFailed.
         """
@@ -62,12 +64,13 @@ class HostCommands:
         environment: Mapping[str, str] | None = None,
         timeout_seconds: float,
         output_bytes: int = OUTPUT_BYTES,
+        content: bytes = b"",
     ) -> Ended:
         """As ``Commands`` says."""
         try:
             process = await asyncio.create_subprocess_exec(
                 *arguments,
-                stdin=DEVNULL,
+                stdin=PIPE if content else DEVNULL,
                 stdout=PIPE,
                 stderr=PIPE,
                 env={"PATH": PATH, "LANG": "C.UTF-8", **(environment or {})},
@@ -79,8 +82,10 @@ class HostCommands:
             raise CommandFailed(f"{arguments[0]}: {reason}") from err
         try:
             async with asyncio.timeout(timeout_seconds):
-                (output, cut), (errors, _) = await asyncio.gather(
-                    _read(process.stdout, output_bytes), _read(process.stderr, output_bytes)
+                (output, cut), (errors, _), _ = await asyncio.gather(
+                    _read(process.stdout, output_bytes),
+                    _read(process.stderr, output_bytes),
+                    _write(process.stdin, content),
                 )
                 code = await process.wait()
         except TimeoutError:
@@ -100,6 +105,16 @@ async def _read(stream: asyncio.StreamReader | None, most: int) -> tuple[str, bo
         cut = cut or len(kept) + len(piece) > most
         kept += piece[: max(most - len(kept), 0)]
     return kept.decode("utf-8", "replace"), cut
+
+
+async def _write(stream: asyncio.StreamWriter | None, content: bytes) -> None:
+    """Hand it over. A program that does not read it all is not to blame."""
+    if stream is None:
+        return
+    with suppress(ConnectionError):
+        stream.write(content)
+        await stream.drain()
+    stream.close()
 
 
 async def _end(process: Process) -> None:

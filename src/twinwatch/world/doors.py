@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from twinwatch.world.bus import Bus, SystemBus
 from twinwatch.world.clock import Clock
 from twinwatch.world.commands import Commands, HostCommands
+from twinwatch.world.guard import Guard
 from twinwatch.world.host import Host
 from twinwatch.world.http import Http
 from twinwatch.world.mail import Mail
@@ -40,8 +41,10 @@ class World:
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """The doors that a message may leave through. On a hub, ``http`` is one that reaches no private address."""
+    """The doors that a message may leave through. On a hub, ``http`` and ``mail`` have the guard too."""
 
     http: Http
     mail: Mail
     commands: Commands = field(default_factory=HostCommands)
+    guard: Guard | None = None
+    """What a program may connect to that a channel runs; None: whatever it likes."""

@@ -2,6 +2,9 @@
 
 Proxies are found here and not by aiohttp's ``trust_env``, which would also put what stands in ``~/.netrc`` in place of
 the key that a request bears.
+
+Invariants of a door with a guard: a host is looked up once and its addresses judged; no socket is made for an address
+that was not judged, literal ones included; certificates are still held against the host's name.
 """
 
 from __future__ import annotations
@@ -11,18 +14,22 @@ import os
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 from urllib.request import getproxies_environment, proxy_bypass
 
 from twinwatch import __version__
 from twinwatch.world.addresses import is_loopback
 from twinwatch.world.authorities import no_authorities
+from twinwatch.world.guard import Guard
+from twinwatch.world.guard import NotAllowed as GuardRefused
 
 # aiohttp makes a context with all authorities of the system when it is imported. Ours is made when TLS is first used.
 with no_authorities():
     import aiohttp
     import yarl
+
+    from twinwatch.world.gate import Blocked, Gate
 
 ANSWER_BYTES = 1 << 20
 """Longest answer that is read; a longer one is no answer."""
@@ -40,6 +47,10 @@ _HEADERS = {"User-Agent": f"twinwatch/{__version__}", "Accept-Encoding": "identi
 
 class Unreachable(Exception):
     """No complete answer: name, connection, TLS, time-out or a cut. The message says which, never the headers sent."""
+
+
+class NotAllowed(Unreachable):
+    """The guard of this door does not let the request go there: it would not do so later either."""
 
 
 class NotOpened(Unreachable):
@@ -114,7 +125,8 @@ class AiohttpHttp:
 
     Bounds: an answer of more than ``answer_bytes`` is refused while it is read; at most ``connections`` at a time.
     ``ca_file``: certificates (PEM) to trust besides the system's. ``proxies``: whether ``HTTP_PROXY``, ``HTTPS_PROXY``
-    and ``NO_PROXY`` of the environment are obeyed; this machine itself is never asked through one.
+    and ``NO_PROXY`` of the environment are obeyed; this machine itself is never asked through one. ``guard``: what may
+    be connected to; a proxy is exempt, and looks names up by itself: through one, only addresses are judged.
     """
 
     def __init__(
@@ -124,12 +136,15 @@ class AiohttpHttp:
         answer_bytes: int = ANSWER_BYTES,
         connections: int = 8,
         proxies: bool = False,
+        guard: Guard | None = None,
     ) -> None:
         self._ca_file = ca_file
+        self._guard = guard
         self._proxies = proxies
         self._answer_bytes = answer_bytes
         self._connections = connections
-        self._session: aiohttp.ClientSession | None = None
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}
+        """By whether they lead to a proxy."""
         self._context: ssl.SSLContext | None = None
 
     async def request(
@@ -148,17 +163,18 @@ class AiohttpHttp:
         except TimeoutError as err:
             raise Unreachable(f"no answer within {timeout_seconds:g} s") from err
         except (aiohttp.ClientError, OSError, ValueError) as err:
-            raise Unreachable(_reason(err)) from err
+            raise _failure(err) from err
 
     async def websocket(self, url: str, *, headers: dict[str, str] | None = None, timeout_seconds: float) -> Socket:
         """As ``Http`` says."""
         try:
-            tls = self._tls(url)
+            tls, proxy = self._tls(url), self._proxy(url)
+            self._judge(url)
             async with asyncio.timeout(timeout_seconds):
-                opened = await self._opened().ws_connect(
+                opened = await self._opened(proxy).ws_connect(
                     url,
                     headers=headers,
-                    proxy=self._proxy(url),
+                    proxy=proxy,
                     ssl=tls,
                     autoping=False,
                     max_msg_size=FRAME_BYTES,
@@ -170,24 +186,25 @@ class AiohttpHttp:
         except TimeoutError as err:
             raise Unreachable(f"no answer within {timeout_seconds:g} s") from err
         except (aiohttp.ClientError, OSError, ValueError) as err:
-            raise Unreachable(_reason(err)) from err
+            raise _failure(err) from err
         return _AiohttpSocket(opened)
 
     async def close(self) -> None:
         """Close the connections. A later request opens a new session."""
-        session, self._session = self._session, None
-        if session is not None:
+        sessions, self._sessions = self._sessions, {}
+        for session in sessions.values():
             await session.close()
 
     async def _exchange(self, method: str, url: str, headers: dict[str, str] | None, body: bytes | None) -> Answer:
-        tls = self._tls(url)
-        async with self._opened().request(
+        tls, proxy = self._tls(url), self._proxy(url)
+        self._judge(url)
+        async with self._opened(proxy).request(
             method,
             url,
             headers=headers,
             data=body,
             allow_redirects=False,
-            proxy=self._proxy(url),
+            proxy=proxy,
             ssl=tls,
         ) as response:
             pieces: list[bytes] = []
@@ -201,10 +218,20 @@ class AiohttpHttp:
             fields = {name.lower(): value for name, value in response.headers.items()}
             return Answer(response.status, b"".join(pieces), fields)
 
-    def _opened(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = self._open()
-        return self._session
+    def _opened(self, proxy: yarl.URL | None) -> aiohttp.ClientSession:
+        to_proxy = proxy is not None
+        if to_proxy not in self._sessions:
+            self._sessions[to_proxy] = self._open(None if to_proxy else self._guard)
+        return self._sessions[to_proxy]
+
+    def _judge(self, url: str) -> None:
+        """Refuse a host that is an address and may not be reached: such hosts pass every resolver by."""
+        host = yarl.URL(url).host or ""
+        if self._guard is not None and (":" in host or host.replace(".", "").isdigit()):
+            try:
+                self._guard.check(host)
+            except GuardRefused as err:
+                raise NotAllowed(str(err)) from err
 
     def _proxy(self, url: str) -> yarl.URL | None:
         parts = urlsplit(url)
@@ -238,14 +265,18 @@ class AiohttpHttp:
             self._context = context
         return self._context
 
-    def _open(self) -> aiohttp.ClientSession:
+    def _open(self, guard: Guard | None) -> aiohttp.ClientSession:
+        judged: dict[str, Any] = {}
+        if guard is not None:
+            gate = Gate(guard)
+            judged = {"resolver": gate, "socket_factory": gate.opened}
         return aiohttp.ClientSession(
             headers=_HEADERS,
             auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
             connector=aiohttp.TCPConnector(
-                limit=self._connections, keepalive_timeout=KEEP_ALIVE_SECONDS, use_dns_cache=False
+                limit=self._connections, keepalive_timeout=KEEP_ALIVE_SECONDS, use_dns_cache=False, **judged
             ),
         )
 
@@ -276,6 +307,13 @@ class _AiohttpSocket:
                 await self._socket.close()
         except (TimeoutError, aiohttp.ClientError, OSError):
             return
+
+
+def _failure(err: Exception) -> Unreachable:
+    blocked = getattr(err, "os_error", None)
+    if isinstance(blocked, Blocked):
+        return NotAllowed(str(blocked))
+    return Unreachable(_reason(err))
 
 
 def _reason(err: Exception) -> str:

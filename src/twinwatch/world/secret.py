@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import hmac
 import os
 import stat
 from pathlib import Path
 from typing import NoReturn
+from urllib.parse import quote, quote_plus
 
 SECRET_FILE_BYTES = 8_192
 
@@ -51,6 +53,24 @@ class Secret:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Secret cannot be pickled: reveal() it where it is used")
+
+
+def hidden(text: str, *secrets: Secret | None) -> str:
+    """The text with ``***`` for each of the secrets, as they are, as URLs spell them and in base64: for what others
+    said, who may have heard them."""
+    for secret in sorted((one.reveal() for one in secrets if one), key=len, reverse=True):
+        for spelling in (
+            secret,
+            quote(secret, "", errors="replace"),
+            quote_plus(secret, errors="replace"),
+            _encoded(secret),
+        ):
+            text = text.replace(spelling, "***")
+    return text
+
+
+def _encoded(secret: str) -> str:
+    return base64.b64encode(secret.encode("utf-8", "surrogatepass")).decode()
 
 
 def read_secret(path: Path) -> Secret:

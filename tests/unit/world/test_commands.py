@@ -29,6 +29,15 @@ async def test_the_environment_is_small_and_standard_input_empty(monkeypatch: py
     assert names <= {"PATH", "LANG", "A", "PWD", "SHLVL", "_", "OLDPWD"}
 
 
+async def test_content_is_read_from_standard_input_and_needs_not_be() -> None:
+    ended = await COMMANDS.run(["/bin/cat"], timeout_seconds=10, content=b"s3cret\xff\n", output_bytes=100)
+    assert ended.output == "s3cret\ufffd\n"
+    large = b"x" * 3_000_000
+    counted = await COMMANDS.run(["/usr/bin/wc", "-c"], timeout_seconds=10, content=large)
+    assert counted.output.strip() == "3000000"
+    assert (await COMMANDS.run(["/bin/true"], timeout_seconds=10, content=large)).code == 0
+
+
 async def test_more_output_than_allowed_is_cut_and_the_writer_is_not_blocked() -> None:
     ended = await COMMANDS.run(["/usr/bin/head", "-c", "3000000", "/dev/zero"], timeout_seconds=10, output_bytes=1000)
     assert (ended.code, len(ended.output), ended.cut) == (0, 1000, True)

@@ -1,6 +1,6 @@
 """Names to addresses as the host resolves them, in threads that may hang without holding anybody up.
 
-Invariants: a name is asked for once at a time, whoever waits; at most ``THREADS`` questions are under way.
+Invariants: a name is asked for once at a time, whoever waits; only so many questions are under way.
 Source: getaddrinfo(3).
 """
 
@@ -24,10 +24,12 @@ Ask = Callable[..., list[Any]]
 
 
 class Names:
-    """The resolver. ``ask`` stands for ``socket.getaddrinfo`` and may block for ever."""
+    """The resolver. ``ask`` stands for ``socket.getaddrinfo`` and may block for ever; ``threads``: most questions at a
+    time, for who asks about many names of others."""
 
-    def __init__(self, ask: Ask = socket.getaddrinfo) -> None:
+    def __init__(self, ask: Ask = socket.getaddrinfo, *, threads: int = THREADS) -> None:
         self._ask = ask
+        self._threads = threads
         self._asked: dict[tuple[str, Family], Future[tuple[str, ...]]] = {}
 
     async def resolve(self, host: str, family: Family, timeout_seconds: float) -> tuple[str, ...]:
@@ -37,8 +39,9 @@ class Names:
         key = (host, family)
         asked = self._asked.get(key)
         if asked is None:
-            if len(self._asked) >= THREADS:
-                message = f"{host}: the name service of this host does not answer ({THREADS} questions are waiting)"
+            if len(self._asked) >= self._threads:
+                waiting = f"{self._threads} questions are waiting"
+                message = f"{host}: the name service of this host does not answer ({waiting})"
                 raise NetFailed("resolve", "our-dns-failed", message, ours=True)
             asked = self._begun(host, family)
         try:

@@ -11,10 +11,11 @@ from msgspec import Meta, Struct, structs
 
 from twinwatch.agent.configuration import Configurator, Sources
 from twinwatch.monitors import Finding, Moment, Monitor, Options, Part, Program, SecretText
-from twinwatch.monitors.discover import Flaw, Found
+from twinwatch.monitors.discover import Found
 from twinwatch.monitors.options import lasting
 from twinwatch.protocol.durations import Duration
 from twinwatch.world.doors import World
+from twinwatch.world.plugins import Flaw
 
 
 class NoOptions(Options, frozen=True, kw_only=True):

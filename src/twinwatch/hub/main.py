@@ -45,6 +45,7 @@ from twinwatch.hub.drills import Drills
 from twinwatch.hub.fleet import Fleet
 from twinwatch.hub.herald import Herald
 from twinwatch.hub.ingest import Committed, Ingest
+from twinwatch.hub.kinds import channel_kinds
 from twinwatch.hub.live import Live
 from twinwatch.hub.migrations import migrate
 from twinwatch.hub.policies import Policies
@@ -62,7 +63,9 @@ from twinwatch.hub.views import PROBLEMS
 from twinwatch.hub.watchdog import Watchdog
 from twinwatch.world.clock import Clock, SystemClock
 from twinwatch.world.doors import Outside
+from twinwatch.world.guard import Guard
 from twinwatch.world.http import AiohttpHttp
+from twinwatch.world.mail import SmtpMail
 
 log = logging.getLogger(__name__)
 
@@ -269,12 +272,11 @@ async def run(settings: Settings) -> None:
     """
     listening = listen(settings.host, settings.port)
     allow_connections()
-    from twinwatch.hub.kinds import channel_kinds  # noqa: PLC0415
-    from twinwatch.world.mail import SmtpMail  # noqa: PLC0415
-
     url = await migrate(settings.owner_url, settings.secret)
-    http = AiohttpHttp(connections=MESSAGE_CONNECTIONS)
-    hub = Hub(settings, url, SystemClock(), channel_kinds(settings), Outside(http, SmtpMail()))
+    guard = Guard(private=settings.private_networks)
+    http = AiohttpHttp(connections=MESSAGE_CONNECTIONS, guard=guard)
+    mail = SmtpMail(relay=settings.relay, sender=settings.mail_from, guard=guard)
+    hub = Hub(settings, url, SystemClock(), channel_kinds(settings), Outside(http, mail, guard=guard))
     await hub.start()
     config = uvicorn.Config(
         hub.app,

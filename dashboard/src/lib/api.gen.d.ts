@@ -124,6 +124,86 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/agent/alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Alerts
+         * @description Takes in alert events, each once, and says what the hub makes of each episode.
+         */
+        post: operations["alerts_api_v1_agent_alerts_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/agent/bundle": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Bundle
+         * @description What the agent needs to judge and to tell people by itself, credentials included, signed for it.
+         */
+        get: operations["bundle_api_v1_agent_bundle_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/agent/goodbye": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Goodbye
+         * @description Notes that the agent, or its server, ends as planned.
+         */
+        post: operations["goodbye_api_v1_agent_goodbye_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/agent/drill": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Drill
+         * @description Notes what came of a drill on the agent's channels.
+         */
+        post: operations["drill_api_v1_agent_drill_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/auth/v1/token": {
         parameters: {
             query?: never;
@@ -336,6 +416,26 @@ export interface paths {
         patch: operations["rename_api_v1_servers__server_id__patch"];
         trace?: never;
     };
+    "/api/v1/servers/{server_id}/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Set Server
+         * @description Sets tags, which rules, policies and silences can name it by, and whether it is watched fast.
+         */
+        put: operations["set_server_api_v1_servers__server_id__settings_put"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/servers/{server_id}/catalogue": {
         parameters: {
             query?: never;
@@ -462,10 +562,528 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Alerts
+         * @description Alerts of the person's organizations, newest first.
+         */
+        get: operations["alerts_api_v1_alerts_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/latency": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Latency
+         * @description How long after it became true somebody was told.
+         */
+        get: operations["latency_api_v1_alerts_latency_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/linked": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Linked
+         * @description What the holder of a link in a message may see without signing in. Changes nothing.
+         */
+        get: operations["linked_api_v1_alerts_linked_get"];
+        put?: never;
+        /**
+         * Acknowledge Linked
+         * @description Acknowledges on the strength of a link; what merely opens links never does this.
+         */
+        post: operations["acknowledge_linked_api_v1_alerts_linked_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/{alert_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Alert
+         * @description One alert with its timeline, who was told through what, and the evidence.
+         */
+        get: operations["alert_api_v1_alerts__alert_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/{alert_id}/acknowledge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Acknowledge
+         * @description Somebody sees to it: nobody further is told, nothing is repeated.
+         */
+        post: operations["acknowledge_api_v1_alerts__alert_id__acknowledge_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/{alert_id}/comment": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Comment
+         * @description Adds words to the timeline.
+         */
+        post: operations["comment_api_v1_alerts__alert_id__comment_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/{alert_id}/resolve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Resolve
+         * @description Ends it by hand. It fires anew only after it was well.
+         */
+        post: operations["resolve_api_v1_alerts__alert_id__resolve_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/channels": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Channels
+         * @description The organization's channels, how they were last tried, and what kinds there are. Secret values read `***`.
+         */
+        get: operations["channels_api_v1_channels_get"];
+        put?: never;
+        /**
+         * Add
+         * @description A new channel.
+         */
+        post: operations["add_api_v1_channels_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/channels/{channel_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Change
+         * @description Changes a channel; 409 `version` if it was changed meanwhile. A secret that is written back as `***` stays.
+         */
+        put: operations["change_api_v1_channels__channel_id__put"];
+        post?: never;
+        /**
+         * Delete
+         * @description Removes a channel. What waits for it is dropped.
+         */
+        delete: operations["delete_api_v1_channels__channel_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/channels/{channel_id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Test
+         * @description Sends a marked test the way of every notification, and says what became of it.
+         */
+        post: operations["test_api_v1_channels__channel_id__test_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/drills": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Drill
+         * @description Sends a marked test down every path: from the hub, and from each agent that is connected.
+         */
+        post: operations["drill_api_v1_drills_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/policies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Policies
+         * @description The organization's policies in their order: the first that admits an alert has it.
+         */
+        get: operations["policies_api_v1_policies_get"];
+        /**
+         * Save Policies
+         * @description Replaces them. Open alerts are looked at anew.
+         */
+        put: operations["save_policies_api_v1_policies_put"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Rules
+         * @description The organization's rules, and those that monitors and the hub bring along.
+         */
+        get: operations["rules_api_v1_rules_get"];
+        put?: never;
+        /**
+         * Add Rule
+         * @description A new rule. One of the name of another that is farther away takes its place.
+         */
+        post: operations["add_rule_api_v1_rules_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rules/{rule_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Change Rule
+         * @description Changes a rule; 409 `version` if it was changed meanwhile.
+         */
+        put: operations["change_rule_api_v1_rules__rule_id__put"];
+        post?: never;
+        /**
+         * Delete Rule
+         * @description Removes a rule. What it fired ends.
+         */
+        delete: operations["delete_rule_api_v1_rules__rule_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/silences": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Silences
+         * @description Silences that hold, are to come, or ended within a month; newest first.
+         */
+        get: operations["silences_api_v1_silences_get"];
+        put?: never;
+        /**
+         * Add Silence
+         * @description A new silence, for what is open already too. The agents keep to it while the hub is away.
+         */
+        post: operations["add_silence_api_v1_silences_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/silences/{silence_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * End Silence
+         * @description Ends a silence now: what is still open is told.
+         */
+        delete: operations["end_silence_api_v1_silences__silence_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * AcknowledgeByLink
+         * @description What a link in a message says.
+         */
+        AcknowledgeByLink: {
+            /** Key */
+            key: string;
+            /** Token */
+            token: string;
+            /**
+             * Name
+             * @description Who it is, if they want to say so.
+             * @default
+             */
+            name: string;
+        };
+        /**
+         * Alert
+         * @description One firing of one rule on one thing.
+         */
+        Alert: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /**
+             * Organization Id
+             * Format: uuid
+             */
+            organization_id: string;
+            /** Server Id */
+            server_id: string | null;
+            /** Probe Id */
+            probe_id: string | null;
+            /**
+             * Origin
+             * @description Who judged.
+             * @enum {string}
+             */
+            origin: "agent" | "hub";
+            /** Rule */
+            rule: string;
+            /**
+             * Thing
+             * @description What it is about: a series, a check, heartbeat, a probe.
+             */
+            thing: string;
+            /**
+             * Severity
+             * @enum {string}
+             */
+            severity: "critical" | "warning" | "down";
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "firing" | "acknowledged" | "resolved";
+            /**
+             * Subject
+             * @description Name of the server or probe at that time.
+             */
+            subject: string;
+            /** Title */
+            title: string;
+            /** Message */
+            message: string;
+            /** Labels */
+            labels: {
+                [key: string]: string;
+            };
+            /** Value */
+            value: number | null;
+            /** Unit */
+            unit: string;
+            /** Flapping */
+            flapping: boolean;
+            /**
+             * Suppressed
+             * @description Nobody is told: what explains it is told already.
+             */
+            suppressed: boolean;
+            /**
+             * Late
+             * @description The hub heard of it when it was over: nobody was told again.
+             */
+            late: boolean;
+            /** Silenced Until */
+            silenced_until: number | null;
+            /**
+             * True At
+             * @description When it became true.
+             */
+            true_at: number;
+            /** Detected At */
+            detected_at: number;
+            /**
+             * Received At
+             * @description When the hub heard of it.
+             */
+            received_at: number;
+            /**
+             * Told At
+             * @description When the first channel had it.
+             */
+            told_at: number | null;
+            /** Acknowledged At */
+            acknowledged_at: number | null;
+            /** Acknowledged By */
+            acknowledged_by: string;
+            /** Resolved At */
+            resolved_at: number | null;
+            /** Resolved Why */
+            resolved_why: string;
+            /** Cause */
+            cause: string;
+            /** Verdict */
+            verdict: string;
+        };
+        /**
+         * AlertDetail
+         * @description An alert with all that happened, who was told, and what was true at that moment.
+         */
+        AlertDetail: {
+            alert: components["schemas"]["Alert"];
+            definition: components["schemas"]["Rule"] | null;
+            /** Evidence */
+            evidence: {
+                [key: string]: string[];
+            };
+            /** Evidence At */
+            evidence_at: number | null;
+            /** Policy */
+            policy: string | null;
+            /** Next Step At */
+            next_step_at: number | null;
+            /** Timeline */
+            timeline: components["schemas"]["TimelineEvent"][];
+            /** Notifications */
+            notifications: components["schemas"]["Notification"][];
+        };
+        /**
+         * Alerts
+         * @description Alerts, newest first. ``next`` asks for the page after this one; null: there is none.
+         */
+        Alerts: {
+            /** Hub Time */
+            hub_time: number;
+            /** Alerts */
+            alerts: components["schemas"]["Alert"][];
+            /** Next */
+            next: string | null;
+        };
+        /**
+         * Attempt
+         * @description One try to send a notification.
+         */
+        Attempt: {
+            /** At */
+            at: number;
+            /**
+             * Outcome
+             * @enum {string}
+             */
+            outcome: "delivered" | "retry" | "refused" | "lost";
+            /** Reason */
+            reason: string;
+            /** Seconds */
+            seconds: number;
+        };
         /**
          * Catalogue
          * @description Everything that a server's agent declares.
@@ -572,6 +1190,74 @@ export interface components {
             rules: components["schemas"]["Rule"][];
         };
         /**
+         * Channel
+         * @description Where notifications go. Secret values read ``***``.
+         */
+        Channel: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /**
+             * Organization Id
+             * Format: uuid
+             */
+            organization_id: string;
+            /** Name */
+            name: string;
+            /** Kind */
+            kind: string;
+            /** Settings */
+            settings: {
+                [key: string]: unknown;
+            };
+            /**
+             * Direct
+             * @description Whether agents may speak on it themselves, when they must or the hub is away.
+             */
+            direct: boolean;
+            /**
+             * Fallback
+             * @description Whether it gets what another channel refuses.
+             */
+            fallback: boolean;
+            /** Enabled */
+            enabled: boolean;
+            /** Version */
+            version: number;
+            /** Secrets Lost */
+            secrets_lost: boolean;
+            /** Paths */
+            paths: components["schemas"]["Path"][];
+        };
+        /**
+         * ChannelKind
+         * @description A kind of channel that this hub has. ``settings`` is the JSON Schema of its settings.
+         */
+        ChannelKind: {
+            /** Kind */
+            kind: string;
+            /** Title */
+            title: string;
+            /** Help */
+            help: string;
+            /** Settings */
+            settings: {
+                [key: string]: unknown;
+            };
+        };
+        /**
+         * Channels
+         * @description The channels of an organization, and what kinds there are.
+         */
+        Channels: {
+            /** Channels */
+            channels: components["schemas"]["Channel"][];
+            /** Kinds */
+            kinds: components["schemas"]["ChannelKind"][];
+        };
+        /**
          * Check
          * @description A named state on a server. ``unknown``: it could not be judged.
          */
@@ -642,6 +1328,17 @@ export interface components {
             checks: components["schemas"]["Check"][];
             /** Monitors */
             monitors: components["schemas"]["MonitorStanding"][];
+        };
+        /**
+         * Comment
+         * @description What a person has to say; may be empty where something else is done with it.
+         */
+        Comment: {
+            /**
+             * Text
+             * @default
+             */
+            text: string;
         };
         /**
          * Configuration
@@ -739,6 +1436,20 @@ export interface components {
             problems: string[];
         };
         /**
+         * DefaultRule
+         * @description A rule that monitors or the hub bring along, under the name by which it can be replaced or switched off.
+         */
+        DefaultRule: {
+            /** Monitor */
+            monitor: string;
+            rule: components["schemas"]["Rule"];
+            /**
+             * Servers
+             * @description How many servers have it.
+             */
+            servers: number;
+        };
+        /**
          * Delivery
          * @description What became of the ticks that the agent collected: ``collected = delivered + pending + dropped``.
          */
@@ -763,6 +1474,31 @@ export interface components {
              * @description When the agent said so, ms UTC by the hub's clock.
              */
             at: number;
+        };
+        /**
+         * Drill
+         * @description What is asked to prove its paths.
+         */
+        Drill: {
+            /**
+             * Organization Id
+             * Format: uuid
+             */
+            organization_id: string;
+            /**
+             * Servers
+             * @description Empty: every server that is up.
+             * @default []
+             */
+            servers: string[];
+        };
+        /**
+         * DrillBegun
+         * @description How many paths are being tried; ``Channels`` shows what comes of it.
+         */
+        DrillBegun: {
+            /** Paths */
+            paths: number;
         };
         /**
          * EnrolmentKey
@@ -838,6 +1574,22 @@ export interface components {
             warning?: string | null;
         };
         /**
+         * Latency
+         * @description How fast alerts were told: seconds from when they became true, over a number of days.
+         */
+        Latency: {
+            /** Days */
+            days: number;
+            /** Count */
+            count: number;
+            /** P50 */
+            p50: number | null;
+            /** P95 */
+            p95: number | null;
+            /** Longest */
+            longest: number | null;
+        };
+        /**
          * Latest
          * @description The newest sample of every series of a server.
          */
@@ -864,6 +1616,34 @@ export interface components {
             time: number;
             /** Value */
             value: number;
+        };
+        /**
+         * LinkedAlert
+         * @description What the holder of a link may see without signing in.
+         */
+        LinkedAlert: {
+            /** Subject */
+            subject: string;
+            /** Title */
+            title: string;
+            /** Message */
+            message: string;
+            /**
+             * Severity
+             * @enum {string}
+             */
+            severity: "critical" | "warning" | "down";
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "firing" | "acknowledged" | "resolved";
+            /** True At */
+            true_at: number;
+            /** Acknowledged By */
+            acknowledged_by: string;
+            /** Hub Time */
+            hub_time: number;
         };
         /**
          * Me
@@ -933,6 +1713,48 @@ export interface components {
             since: number;
         };
         /**
+         * NewChannel
+         * @description A channel, and whose it is.
+         */
+        NewChannel: {
+            /**
+             * Version
+             * @default 0
+             */
+            version: number;
+            /** Name */
+            name: string;
+            /** Kind */
+            kind: string;
+            /**
+             * Settings
+             * @description Secret values that are written back as `***` stay as they are.
+             */
+            settings: {
+                [key: string]: unknown;
+            };
+            /**
+             * Direct
+             * @default true
+             */
+            direct: boolean;
+            /**
+             * Fallback
+             * @default false
+             */
+            fallback: boolean;
+            /**
+             * Enabled
+             * @default true
+             */
+            enabled: boolean;
+            /**
+             * Organization Id
+             * Format: uuid
+             */
+            organization_id: string;
+        };
+        /**
          * NewEnrolmentKey
          * @description What to name a new key, and for whom it is.
          */
@@ -944,6 +1766,102 @@ export interface components {
             organization_id: string;
             /** Name */
             name: string;
+        };
+        /**
+         * NewRule
+         * @description A rule, and whose it is.
+         */
+        NewRule: {
+            /**
+             * Scope
+             * @enum {string}
+             */
+            scope: "organization" | "tag" | "server";
+            /**
+             * Tag
+             * @default
+             */
+            tag: string;
+            /** Server Id */
+            server_id?: string | null;
+            rule: components["schemas"]["Rule"];
+            /**
+             * Organization Id
+             * Format: uuid
+             */
+            organization_id: string;
+        };
+        /**
+         * NewSilence
+         * @description A silence to be.
+         */
+        NewSilence: {
+            /**
+             * Organization Id
+             * Format: uuid
+             */
+            organization_id: string;
+            /**
+             * Comment
+             * @default
+             */
+            comment: string;
+            /**
+             * @default {
+             *       "servers": [],
+             *       "tags": [],
+             *       "rule": ""
+             *     }
+             */
+            what: components["schemas"]["Selector"];
+            again?: components["schemas"]["Recurring"] | null;
+            /**
+             * Starts At
+             * @description Null: now.
+             */
+            starts_at?: number | null;
+            /** Ends At */
+            ends_at?: number | null;
+        };
+        /**
+         * Notification
+         * @description One message to one channel.
+         */
+        Notification: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /**
+             * Channel Id
+             * Format: uuid
+             */
+            channel_id: string;
+            /** Channel */
+            channel: string;
+            /** Kind */
+            kind: string;
+            /** Occasion */
+            occasion: string;
+            /**
+             * Teller
+             * @enum {string}
+             */
+            teller: "agent" | "hub";
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "waiting" | "sending" | "delivered" | "refused" | "given-up" | "cancelled";
+            /** Due At */
+            due_at: number;
+            /** Done At */
+            done_at: number | null;
+            /** Reason */
+            reason: string;
+            /** Attempts */
+            attempts: components["schemas"]["Attempt"][];
         };
         /**
          * Organization
@@ -967,6 +1885,79 @@ export interface components {
              * @enum {string}
              */
             role: "owner" | "admin" | "member" | "viewer";
+        };
+        /**
+         * Path
+         * @description Whether messages arrive: from the hub (no server) or one server's agent.
+         */
+        Path: {
+            /** Server Id */
+            server_id: string | null;
+            /** Server */
+            server: string | null;
+            /** Tried At */
+            tried_at: number;
+            /**
+             * Outcome
+             * @enum {string}
+             */
+            outcome: "trying" | "delivered" | "retry" | "refused";
+            /** Reason */
+            reason: string;
+            /** Proven At */
+            proven_at: number | null;
+            /** Seconds */
+            seconds: number | null;
+        };
+        /**
+         * Policies
+         * @description All policies of an organization in their order: read, changed and written back whole.
+         */
+        Policies: {
+            /** Policies */
+            policies: components["schemas"]["Policy"][];
+        };
+        /**
+         * Policy
+         * @description Which alerts go to whom. Of several the first that admits an alert has it.
+         */
+        Policy: {
+            /**
+             * Id
+             * @description Null: a new one.
+             */
+            id?: string | null;
+            /** Name */
+            name: string;
+            /**
+             * Severities
+             * @description Empty: all.
+             * @default []
+             */
+            severities: ("critical" | "warning" | "down")[];
+            /**
+             * @default {
+             *       "servers": [],
+             *       "tags": [],
+             *       "rule": ""
+             *     }
+             */
+            what: components["schemas"]["Selector"];
+            /** Steps */
+            steps: components["schemas"]["Step"][];
+            /**
+             * Repeat Seconds
+             * @description 0: never.
+             * @default 0
+             */
+            repeat_seconds: number;
+            quiet?: components["schemas"]["Recurring"] | null;
+            /**
+             * Quiet Holds Down
+             * @description Whether servers that are down wait for the morning too.
+             * @default false
+             */
+            quiet_holds_down: boolean;
         };
         /**
          * ProblemDetails
@@ -1025,6 +2016,41 @@ export interface components {
             };
             /** Values */
             values: (number | null)[];
+        };
+        /**
+         * Recurring
+         * @description The same hours on some days, by the wall clock of a time zone.
+         */
+        Recurring: {
+            /**
+             * Zone
+             * @description Such as `Europe/Zurich`.
+             */
+            zone: string;
+            /**
+             * Start
+             * @description `22:00`
+             */
+            start: string;
+            /**
+             * End
+             * @description `06:00`: of the next day, if that is not after the start.
+             */
+            end: string;
+            /**
+             * Days
+             * @description The days on which it starts; 0 is Monday.
+             * @default [
+             *       0,
+             *       1,
+             *       2,
+             *       3,
+             *       4,
+             *       5,
+             *       6
+             *     ]
+             */
+            days: number[];
         };
         /**
          * Rename
@@ -1176,6 +2202,53 @@ export interface components {
             enabled: boolean;
         };
         /**
+         * Rules
+         * @description The rules of an organization, and those that come along.
+         */
+        Rules: {
+            /** Rules */
+            rules: components["schemas"]["StoredRule"][];
+            /** Defaults */
+            defaults: components["schemas"]["DefaultRule"][];
+        };
+        /**
+         * SaveChannel
+         * @description A channel as it shall be. ``version`` is the one that was read and changed; 0 for a new one.
+         */
+        SaveChannel: {
+            /**
+             * Version
+             * @default 0
+             */
+            version: number;
+            /** Name */
+            name: string;
+            /** Kind */
+            kind: string;
+            /**
+             * Settings
+             * @description Secret values that are written back as `***` stay as they are.
+             */
+            settings: {
+                [key: string]: unknown;
+            };
+            /**
+             * Direct
+             * @default true
+             */
+            direct: boolean;
+            /**
+             * Fallback
+             * @default false
+             */
+            fallback: boolean;
+            /**
+             * Enabled
+             * @default true
+             */
+            enabled: boolean;
+        };
+        /**
          * SaveConfiguration
          * @description The whole new configuration. ``version`` is the one that was read and changed.
          */
@@ -1186,6 +2259,49 @@ export interface components {
             monitors: components["schemas"]["ConfigurationMonitor"][];
             /** Rules */
             rules: components["schemas"]["Rule"][];
+        };
+        /**
+         * SaveRule
+         * @description A rule as it shall be. ``version`` is the one that was read and changed.
+         */
+        SaveRule: {
+            /**
+             * Scope
+             * @enum {string}
+             */
+            scope: "organization" | "tag" | "server";
+            /**
+             * Tag
+             * @default
+             */
+            tag: string;
+            /** Server Id */
+            server_id?: string | null;
+            rule: components["schemas"]["Rule"];
+            /** Version */
+            version: number;
+        };
+        /**
+         * Selector
+         * @description Which alerts are meant. Servers and tags add up, the rule narrows; empty means all.
+         */
+        Selector: {
+            /**
+             * Servers
+             * @default []
+             */
+            servers: string[];
+            /**
+             * Tags
+             * @default []
+             */
+            tags: string[];
+            /**
+             * Rule
+             * @description A rule's name or a pattern with `*`.
+             * @default
+             */
+            rule: string;
         };
         /**
          * Server
@@ -1223,6 +2339,20 @@ export interface components {
             host: {
                 [key: string]: string;
             };
+            /** Tags */
+            tags: string[];
+            /**
+             * Fast
+             * @description Whether it sends heartbeats every few seconds.
+             */
+            fast: boolean;
+            /**
+             * Life
+             * @description What its agent said of its boot, its start and the life before.
+             */
+            life: {
+                [key: string]: unknown;
+            } | null;
             /** Headlines */
             headlines: components["schemas"]["Headline"][];
             checks: components["schemas"]["CheckCounts"];
@@ -1233,6 +2363,16 @@ export interface components {
              * @description Whether its control connection is open: changes reach it within a second.
              */
             control: boolean;
+        };
+        /**
+         * ServerSettings
+         * @description What a person sets on a server.
+         */
+        ServerSettings: {
+            /** Tags */
+            tags: string[];
+            /** Fast */
+            fast: boolean;
         };
         /**
          * Servers
@@ -1259,6 +2399,40 @@ export interface components {
             organization: string;
         };
         /**
+         * Silence
+         * @description A time in which alerts are recorded and nobody is told.
+         */
+        Silence: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /**
+             * Organization Id
+             * Format: uuid
+             */
+            organization_id: string;
+            /** Comment */
+            comment: string;
+            what: components["schemas"]["Selector"];
+            again: components["schemas"]["Recurring"] | null;
+            /** Starts At */
+            starts_at: number;
+            /**
+             * Ends At
+             * @description Null: until somebody ends it.
+             */
+            ends_at: number | null;
+            /** Author */
+            author: string;
+            /**
+             * Active
+             * @description Whether it holds now.
+             */
+            active: boolean;
+        };
+        /**
          * Status
          * @description What anyone may know about a hub.
          */
@@ -1270,6 +2444,89 @@ export interface components {
              * @description No owner yet: open the set-up link that `twinwatch up` prints.
              */
             needs_setup: boolean;
+        };
+        /**
+         * Step
+         * @description Who is told so long after the alert, if nobody has acknowledged it.
+         */
+        Step: {
+            /**
+             * After Seconds
+             * @default 0
+             */
+            after_seconds: number;
+            /**
+             * Channels
+             * @description Ids, or `kind:slack` for every channel of a kind.
+             */
+            channels: string[];
+        };
+        /**
+         * StoredRule
+         * @description A rule that was saved.
+         */
+        StoredRule: {
+            /**
+             * Scope
+             * @enum {string}
+             */
+            scope: "organization" | "tag" | "server";
+            /**
+             * Tag
+             * @default
+             */
+            tag: string;
+            /** Server Id */
+            server_id?: string | null;
+            rule: components["schemas"]["Rule"];
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /**
+             * Organization Id
+             * Format: uuid
+             */
+            organization_id: string;
+            /** Version */
+            version: number;
+            /** Updated At */
+            updated_at: number;
+            /** Author */
+            author: string;
+        };
+        /**
+         * TestOutcome
+         * @description What became of a test.
+         */
+        TestOutcome: {
+            /** Delivered */
+            delivered: boolean;
+            /** Reason */
+            reason: string;
+            /** Seconds */
+            seconds: number | null;
+        };
+        /**
+         * TimelineEvent
+         * @description Something that happened to an alert.
+         */
+        TimelineEvent: {
+            /** Id */
+            id: number;
+            /** At */
+            at: number;
+            /** Kind */
+            kind: string;
+            /** Actor */
+            actor: string;
+            /** Text */
+            text: string;
+            /** Detail */
+            detail: {
+                [key: string]: unknown;
+            };
         };
         /**
          * User
@@ -1313,6 +2570,12 @@ export interface components {
             agent_version: string;
             /** @default null */
             delivery: components["schemas"]["AgentDelivery"] | null;
+            /** @default  */
+            alerts: string;
+            /** @default  */
+            bundle: string;
+            /** @default null */
+            life: components["schemas"]["AgentLife"] | null;
         };
         /**
          * Delivery
@@ -1331,6 +2594,38 @@ export interface components {
             oldest_pending: number | null;
         };
         /**
+         * Life
+         * @description The life that speaks.
+         */
+        AgentLife: {
+            /** @default  */
+            boot_id: string;
+            /** @default 0 */
+            booted_at: number;
+            /** @default 0 */
+            started_at: number;
+            /** @default 0 */
+            longest_gap_seconds: number;
+            /** @default null */
+            previous: components["schemas"]["AgentPreviousLife"] | null;
+        };
+        /**
+         * PreviousLife
+         * @description The agent's life before this one, as it wrote it down itself.
+         */
+        AgentPreviousLife: {
+            /** @default  */
+            boot_id: string;
+            /** @default 0 */
+            started_at: number;
+            /** @default 0 */
+            last_at: number;
+            /** @default false */
+            clean: boolean;
+            /** @default  */
+            leaving: ("reboot" | "shutdown" | "stop") | "";
+        };
+        /**
          * HeartbeatAnswer
          * @description The hub's clock, ms UTC, and what it holds of this server.
          */
@@ -1342,6 +2637,12 @@ export interface components {
             report: string;
             /** @default 0 */
             configuration: number;
+            /** @default  */
+            bundle: string;
+            /** @default false */
+            reconcile: boolean;
+            /** @default 0 */
+            interval_seconds: number;
         };
         /**
          * Batch
@@ -1650,6 +2951,193 @@ export interface components {
             kind: "configuration";
             version: number;
         };
+        /**
+         * BundleChanged
+         * @description There is another bundle to fetch: rules, silences, policies or channels have changed.
+         */
+        AgentBundleChanged: {
+            /** @enum {unknown} */
+            kind: "bundle";
+            digest: string;
+        };
+        /**
+         * WitnessAsked
+         * @description Another pair of eyes is wanted: can this be reached from there?
+         *
+         *         ``target`` is a URL for ``http``, ``host:port`` for ``tcp``, and for ``peer`` a server's host name, which is looked
+         *         up in the list of Tailscale peers.
+         */
+        AgentWitnessAsked: {
+            /** @enum {unknown} */
+            kind: "witness";
+            id: string;
+            /** @enum {unknown} */
+            probe: "http" | "peer" | "tcp";
+            target: string;
+            /** @default 5 */
+            timeout_seconds: number;
+        };
+        /**
+         * DrillAsked
+         * @description Send a marked test on each of these channels, and say what came of it.
+         */
+        AgentDrillAsked: {
+            /** @enum {unknown} */
+            kind: "drill";
+            id: string;
+            /** @default [] */
+            channels: string[];
+        };
+        /**
+         * AlertEvents
+         * @description Events in order.
+         */
+        AgentAlertEvents: {
+            /** @default [] */
+            events: components["schemas"]["AgentAlertEvent"][];
+            /** @default false */
+            more: boolean;
+            /** @default [] */
+            ask: string[];
+            /** @default null */
+            open: string[] | null;
+        };
+        /**
+         * AlertEvent
+         * @description Something that happened to one episode.
+         */
+        AgentAlertEvent: {
+            number: number;
+            key: string;
+            /** @enum {unknown} */
+            kind: "fired" | "resolved" | "settled" | "told" | "yielded";
+            at: number;
+            rule: string;
+            thing: string;
+            episode: number;
+            /** @enum {unknown} */
+            severity: "critical" | "down" | "warning";
+            since: number;
+            /**
+             * @default
+             * @enum {unknown}
+             */
+            order: "" | "agent_first" | "hub_first";
+            /** @default  */
+            title: string;
+            /** @default  */
+            message: string;
+            /** @default {} */
+            labels: {
+                [key: string]: string;
+            };
+            /** @default null */
+            value: number | null;
+            /** @default  */
+            unit: string;
+            /** @default null */
+            definition: components["schemas"]["AgentRule"] | null;
+            /** @default  */
+            why: string;
+            /** @default false */
+            flapping: boolean;
+            /** @default false */
+            silenced: boolean;
+            /** @default [] */
+            told: components["schemas"]["AgentTold"][];
+            /** @default 0 */
+            fence: number;
+            /** @default null */
+            evidence: components["schemas"]["AgentEvidence"] | null;
+        };
+        /**
+         * Told
+         * @description What the agent itself said, or is about to say, on a channel.
+         */
+        AgentTold: {
+            channel: string;
+            at: number;
+            /** @enum {unknown} */
+            state: "delivered" | "refused" | "trying";
+            /** @default  */
+            reason: string;
+            /** @default  */
+            reference: string;
+            /**
+             * @default firing
+             * @enum {unknown}
+             */
+            occasion: "firing" | "resolved";
+        };
+        /**
+         * Evidence
+         * @description What was true at that moment, so that it outlives the host: titles, each with its lines.
+         */
+        AgentEvidence: {
+            at: number;
+            /** @default {} */
+            parts: {
+                [key: string]: string[];
+            };
+        };
+        /**
+         * AlertAnswers
+         * @description ``mark`` is the highest number committed; an answer for each key that was spoken of.
+         */
+        AgentAlertAnswers: {
+            mark: number;
+            /** @default [] */
+            answers: components["schemas"]["AgentAlertAnswer"][];
+        };
+        /**
+         * AlertAnswer
+         * @description What the hub makes of one episode.
+         */
+        AgentAlertAnswer: {
+            key: string;
+            /** @default true */
+            accepted: boolean;
+            /** @default false */
+            told: boolean;
+            /** @default 0 */
+            will_notify_by: number;
+            /** @default 0 */
+            fence: number;
+            /** @default false */
+            closed: boolean;
+            /** @default false */
+            acknowledged: boolean;
+            /** @default false */
+            unknown: boolean;
+        };
+        /**
+         * SealedBundle
+         * @description A bundle as it travels: its bytes, and who made them.
+         */
+        AgentSealedBundle: {
+            content: string;
+            signature: string;
+        };
+        /**
+         * Goodbye
+         * @description Said before a planned end.
+         */
+        AgentGoodbye: {
+            /** @enum {unknown} */
+            leaving: "reboot" | "shutdown" | "stop";
+            at: number;
+            /** @default 0 */
+            back_within_seconds: number;
+        };
+        /**
+         * DrillResult
+         * @description What came of a drill, by channel.
+         */
+        AgentDrillResult: {
+            id: string;
+            /** @default [] */
+            told: components["schemas"]["AgentTold"][];
+        };
     };
     responses: never;
     parameters: never;
@@ -1846,6 +3334,135 @@ export interface operations {
                     "application/json": components["schemas"]["AgentConfiguration"];
                     "application/msgpack": components["schemas"]["AgentConfiguration"];
                 };
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    alerts_api_v1_agent_alerts_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AgentAlertEvents"];
+                "application/msgpack": components["schemas"]["AgentAlertEvents"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgentAlertAnswers"];
+                    "application/msgpack": components["schemas"]["AgentAlertAnswers"];
+                };
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    bundle_api_v1_agent_bundle_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgentSealedBundle"];
+                    "application/msgpack": components["schemas"]["AgentSealedBundle"];
+                };
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    goodbye_api_v1_agent_goodbye_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AgentGoodbye"];
+                "application/msgpack": components["schemas"]["AgentGoodbye"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    drill_api_v1_agent_drill_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AgentDrillResult"];
+                "application/msgpack": components["schemas"]["AgentDrillResult"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description What is wrong and what to do about it */
             default: {
@@ -2257,6 +3874,41 @@ export interface operations {
             };
         };
     };
+    set_server_api_v1_servers__server_id__settings_put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                server_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ServerSettings"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Server"];
+                };
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
     catalogue_api_v1_servers__server_id__catalogue_get: {
         parameters: {
             query?: never;
@@ -2472,6 +4124,752 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Configuration"];
                 };
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    alerts_api_v1_alerts_get: {
+        parameters: {
+            query?: {
+                state?: "all" | "open" | "firing" | "acknowledged" | "resolved";
+                severity?: ("critical" | "warning" | "down")[] | null;
+                server?: string | null;
+                /** @description ms UTC, inclusive */
+                since?: number | null;
+                /** @description ms UTC, exclusive */
+                to?: number | null;
+                /** @description Searched for in names, titles and messages. */
+                text?: string;
+                /** @description `next` of the page before. */
+                before?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Alerts"];
+                };
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    latency_api_v1_alerts_latency_get: {
+        parameters: {
+            query: {
+                organization_id: string;
+                days?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Latency"];
+                };
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    linked_api_v1_alerts_linked_get: {
+        parameters: {
+            query: {
+                key: string;
+                token: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LinkedAlert"];
+                };
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    acknowledge_linked_api_v1_alerts_linked_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AcknowledgeByLink"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LinkedAlert"];
+                };
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    alert_api_v1_alerts__alert_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                alert_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertDetail"];
+                };
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    acknowledge_api_v1_alerts__alert_id__acknowledge_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                alert_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Comment"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    comment_api_v1_alerts__alert_id__comment_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                alert_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Comment"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    resolve_api_v1_alerts__alert_id__resolve_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                alert_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Comment"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    channels_api_v1_channels_get: {
+        parameters: {
+            query: {
+                organization_id: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Channels"];
+                };
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    add_api_v1_channels_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewChannel"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Channel"];
+                };
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    change_api_v1_channels__channel_id__put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                channel_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SaveChannel"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Channel"];
+                };
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    delete_api_v1_channels__channel_id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                channel_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    test_api_v1_channels__channel_id__test_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                channel_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TestOutcome"];
+                };
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    drill_api_v1_drills_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Drill"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DrillBegun"];
+                };
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    policies_api_v1_policies_get: {
+        parameters: {
+            query: {
+                organization_id: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Policies"];
+                };
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    save_policies_api_v1_policies_put: {
+        parameters: {
+            query: {
+                organization_id: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Policies"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Policies"];
+                };
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    rules_api_v1_rules_get: {
+        parameters: {
+            query: {
+                organization_id: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rules"];
+                };
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    add_rule_api_v1_rules_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewRule"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rules"];
+                };
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    change_rule_api_v1_rules__rule_id__put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                rule_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SaveRule"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    delete_rule_api_v1_rules__rule_id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                rule_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    silences_api_v1_silences_get: {
+        parameters: {
+            query: {
+                organization_id: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Silence"][];
+                };
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    add_silence_api_v1_silences_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewSilence"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Silence"][];
+                };
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    end_silence_api_v1_silences__silence_id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                silence_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description What is wrong and what to do about it */
             default: {

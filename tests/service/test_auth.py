@@ -379,6 +379,17 @@ class TestSetup:
             ("organization.setup", "First@Example.com")
         ]
 
+    async def test_the_owner_hears_of_alerts_from_the_first_minute(self, stage: HubStage) -> None:
+        await stage.client().post("/api/v1/setup", {"token": await setup_token(stage), **self.CHOICE})
+        client = stage.client((await sign_in(stage.client(), "first@example.com")).json()["access_token"])
+        where = f"organization_id={(await client.get('/api/v1/me')).json()['organizations'][0]['id']}"
+        (channel,) = (await client.get(f"/api/v1/channels?{where}")).json()["channels"]
+        assert (channel["kind"], channel["settings"]) == ("email", {"recipients": ["First@Example.com"]})
+        told = (await client.get(f"/api/v1/policies?{where}")).json()["policies"]
+        assert [one["severities"] for one in told] == [["critical"], ["down"], ["warning"]]
+        assert (await client.post(f"/api/v1/channels/{channel['id']}/test")).json()["delivered"] is True
+        assert [one.occasion for one in stage.post_office.heard("First@Example.com")] == ["test"]
+
     async def test_a_link_that_is_not_the_newest_opens_nothing(self, stage: HubStage) -> None:
         await setup_token(stage)
         for token in ("", "twi_x", "\0", "é" * 100):

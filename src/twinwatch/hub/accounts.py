@@ -9,9 +9,11 @@ from uuid import UUID
 import psycopg
 
 from twinwatch.hub.auth import HASHER, Person, add_user
+from twinwatch.hub.channels import Channels
 from twinwatch.hub.db import Database
 from twinwatch.hub.keys import NewKey, digest_of, new_key
 from twinwatch.hub.lawful import check_text
+from twinwatch.hub.policies import add_defaults as add_policies
 from twinwatch.hub.refusals import Refused, forbidden, invalid, not_found
 from twinwatch.hub.statements import Statements
 from twinwatch.hub.stores.log import instant, milliseconds
@@ -27,9 +29,10 @@ EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+|[^@\s]+@localhost")
 class Accounts:
     """Everything about belonging. What a person may do is decided by row security, not here."""
 
-    def __init__(self, clock: Clock, database: Database) -> None:
+    def __init__(self, clock: Clock, database: Database, channels: Channels) -> None:
         self._clock = clock
         self._database = database
+        self._channels = channels
 
     async def needs_setup(self) -> bool:
         """Whether nobody owns anything yet."""
@@ -38,7 +41,7 @@ class Accounts:
         return bool(row and row["needs_setup"])
 
     async def setup(self, choice: Setup) -> None:
-        """Makes the first owner.
+        """Makes the first owner, who is told of alerts by email from now on.
 
         Raises: Refused 403 ``setup-token`` for a link that is not the newest; 409 ``setup-done`` when it was used;
         422 ``invalid`` for an e-mail or a name that cannot be.
@@ -66,6 +69,8 @@ class Accounts:
             where = {"organization": taken["organization_id"]}
             await connection.execute(SQL["name_organization"], {**where, "name": choice.organization.strip()})
             await connection.execute(SQL["add_member"], {**where, "user": user_id, "role": "owner"})
+            await add_policies(connection, where["organization"], self._clock.now())
+            await self._channels.add_first(connection, where["organization"], email)
             await connection.execute(
                 AUDIT, {**where, "user": user_id, "action": "organization.setup", "subject": email}
             )

@@ -7,6 +7,7 @@ own agents (where a channel is ``direct``) and to nobody else; a ``***`` that is
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,7 @@ from psycopg.rows import DictRow
 
 from twinwatch.hub import masks
 from twinwatch.hub.auth import Person
-from twinwatch.hub.db import Database
+from twinwatch.hub.db import Connection, Database
 from twinwatch.hub.lawful import check_json, check_text
 from twinwatch.hub.refusals import Refused, forbidden, invalid, not_found, over_limit
 from twinwatch.hub.statements import Statements
@@ -29,6 +30,8 @@ from twinwatch.hub.views_alerts import ChannelKind, Path, SaveChannel, TestOutco
 from twinwatch.notify import Channel
 from twinwatch.protocol.bundle import DirectChannel
 from twinwatch.world.clock import Clock
+
+log = logging.getLogger(__name__)
 
 SQL = Statements("channels")
 AUDIT = Statements("servers")["audit"]
@@ -127,6 +130,17 @@ class Channels:
             raise invalid(f"name: there is a channel named {wanted.name.strip()!r} already") from None
         return channel_id
 
+    async def add_first(self, connection: Connection, organization_id: UUID, email: str) -> None:
+        """The channel that an organization begins with, written by the hub: mail to its owner, if mail can be had."""
+        wanted = SaveChannel(version=0, name="Email", kind="email", settings={"recipients": [email]})
+        try:
+            saved = self._saved(uuid4(), 1, wanted, wanted.settings)
+        except Refused as err:
+            log.warning("no mail to %s: %s", email, err.detail)
+            return
+        values = {**saved, "organization": organization_id, "kind": wanted.kind, "user": None}
+        await connection.execute(SQL["add"], values)
+
     async def change(self, person: Person, channel_id: UUID, wanted: SaveChannel) -> None:
         """Changes a channel; its kind stays.
 
@@ -215,7 +229,7 @@ class Channels:
             raise Unusable(LOST) from None
         return kind(settings)
 
-    async def direct(self, connection: Any, organization_id: UUID) -> list[DirectChannel]:
+    async def direct(self, connection: Connection, organization_id: UUID) -> list[DirectChannel]:
         """The channels that the organization's agents may speak on, with their credentials."""
         cursor = await connection.execute(SQL["whole"], {"organization": organization_id})
         found = []

@@ -113,7 +113,7 @@ class Hub:
             clock, self.database, settings.patience, self._engine, self._herald.changed, outside=nobody_looks
         )
         bundles = Bundles(clock, self.database, channels, links, f"{settings.public_url} {settings.agents_relay}")
-        self.accounts = Accounts(clock, self.database)
+        self.accounts = Accounts(clock, self.database, channels)
         rooms = Rooms(
             settings=settings,
             clock=clock,

@@ -42,7 +42,9 @@ class Said(NamedTuple):
 class PaperSettings(Settings, frozen=True, kw_only=True):
     """Whom it reaches."""
 
-    to: Annotated[str, msgspec.Meta(title="To", min_length=1, max_length=100)]
+    to: Annotated[str, msgspec.Meta(title="To", max_length=100)] = ""
+    recipients: Annotated[tuple[str, ...], msgspec.Meta(title="Recipients", max_length=1)] = ()
+    """As mail has it: what an organization begins with is mail to its owner."""
     token: Annotated[SecretText, msgspec.Meta(title="Token")] = Secret("")
 
 
@@ -83,7 +85,9 @@ class PostOffice:
             hears_acknowledgements: ClassVar[bool] = False
 
             def __init__(self, settings: PaperSettings) -> None:
-                self._settings = settings
+                (self._to,) = settings.recipients or (settings.to,)
+                if not self._to:
+                    raise ValueError("to: expected somebody")
 
             def render(self, note: Note) -> Note:
                 """The note itself."""
@@ -91,11 +95,11 @@ class PostOffice:
 
             def reaches(self) -> str:
                 """To whom."""
-                return self._settings.to
+                return self._to
 
             async def send(self, note: Note, outside: Outside) -> Outcome:
                 """Keeps it, or fails as scripted."""
-                return await office.take(kind, self._settings.to, note)
+                return await office.take(kind, self._to, note)
 
         return Paper
 
@@ -136,8 +140,8 @@ def schema_of(kind: type[Any]) -> dict[str, Any]:
     return {
         "type": "object",
         "properties": {
-            "to": {"type": "string", "title": "To", "minLength": 1},
+            "to": {"type": "string", "title": "To", "maxLength": 100},
+            "recipients": {"type": "array", "title": "Recipients", "items": {"type": "string"}, "maxItems": 1},
             "token": {"type": "string", "title": "Token", "format": "password"},
         },
-        "required": ["to"],
     }

@@ -209,6 +209,7 @@ create table public.alerts (
   acknowledged_by text not null default '',
   resolved_at timestamptz,
   resolved_why text not null default '',
+  resolved_by text not null default '',
   cause text not null default '',
   verdict text not null default '',
   evidence jsonb,
@@ -249,6 +250,7 @@ comment on column public.alerts.acknowledged_at is 'When somebody said that they
 comment on column public.alerts.acknowledged_by is 'Who.';
 comment on column public.alerts.resolved_at is 'When it ended.';
 comment on column public.alerts.resolved_why is 'recovered, gone, changed, closed by hand, unknown to its agent.';
+comment on column public.alerts.resolved_by is 'Who closed it by hand.';
 comment on column public.alerts.cause is 'What it was, once that is known.';
 comment on column public.alerts.verdict is 'What was likely while it lasted, with the evidence.';
 comment on column public.alerts.evidence is 'What was true on the server at that moment.';
@@ -302,7 +304,7 @@ create table public.notifications (
 comment on column public.notifications.channel_id is 'Where to.';
 comment on table public.notifications is 'The outbox: one message to one channel, born in the transaction that changed the alert.';
 comment on column public.notifications.alert_id is 'Null: a test or a drill.';
-comment on column public.notifications.occasion is 'firing, worse, resolved, repeat, escalation, flapping, settled, test, drill.';
+comment on column public.notifications.occasion is 'firing, worse, resolved, repeat, escalation, flapping, settled, acknowledged, test, drill.';
 comment on column public.notifications.dedup is 'Twice the same message has twice the same, and is there once.';
 comment on column public.notifications.teller is 'Who sends it: rows of the agent''s record what it did.';
 comment on column public.notifications.state is 'waiting, sending under a lease, then delivered, refused by the provider, given up, or cancelled.';

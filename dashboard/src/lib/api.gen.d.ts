@@ -1028,6 +1028,8 @@ export interface components {
             resolved_at: number | null;
             /** Resolved Why */
             resolved_why: string;
+            /** Resolved By */
+            resolved_by: string;
             /** Cause */
             cause: string;
             /** Verdict */

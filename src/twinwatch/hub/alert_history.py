@@ -123,9 +123,9 @@ class AlertHistory:
         """
         async with self._database.as_person(person.user_id) as connection:
             row = await self._writable(connection, alert_id)
-            await self._acknowledged(connection, row, person.email, text)
             done = {"user": person.user_id, "action": "alert.acknowledge", "subject": row["title"][:200]}
             await connection.execute(AUDIT, {**done, "organization": row["organization_id"]})
+            await self._acknowledged(connection, row, person.email, text)
         self._changed(row["organization_id"], alert_id)
 
     async def comment(self, person: Person, alert_id: UUID, text: str) -> None:
@@ -215,12 +215,15 @@ class AlertHistory:
         return row
 
     async def _acknowledged(self, connection: Connection, row: DictRow, by: str, text: str) -> None:
-        now = instant(self._clock.now())
-        asked = {"alert": row["id"], "now": now, "by": by}
+        """Ends as the hub itself: nothing more can be done in this transaction as the person."""
+        now = self._clock.now()
+        asked = {"alert": row["id"], "now": instant(now), "by": by}
         if await (await connection.execute(SQL["acknowledge"], asked)).fetchone() is None:
             return  # acknowledged or resolved already
         happened = {**asked, "organization": row["organization_id"], "text": text}
         await connection.execute(SQL["note_acknowledged"], happened)
+        await self._database.become(connection, "service_role")
+        await self._engine.acknowledged(connection, row, now)
 
     async def _commented(self, connection: Connection, row: DictRow, by: str, text: str) -> None:
         now = instant(self._clock.now())
@@ -234,7 +237,7 @@ def alert_view(row: DictRow) -> Alert:
     same = (
         *("id", "organization_id", "server_id", "probe_id", "origin", "rule", "thing", "severity", "state", "subject"),
         *("title", "message", "labels", "value", "unit", "flapping", "suppressed", "late", "acknowledged_by"),
-        *("resolved_why", "cause", "verdict"),
+        *("resolved_why", "resolved_by", "cause", "verdict"),
     )
     found = {name: row[name] for name in same}
     found |= {name: None if row[name] is None else milliseconds(row[name]) for name in times}

@@ -102,7 +102,8 @@ class Hub:
         fleet = Fleet(clock, self.database, self._store, settings.patience, self._controls.connected, self._blind_spans)
         reports = Reports(clock, self.database)
         links = Links(settings.secret, settings.public_url)
-        self._engine = Engine(self.database, self._alerted, self._wake)
+        hearing = [name for name, kind in kinds.kinds.items() if kind.hears_acknowledgements]
+        self._engine = Engine(self.database, self._alerted, self._wake, hearing=hearing)
         history = AlertHistory(clock, self.database, self._engine, links, self._wake, self._alerted)
         self._herald = Herald(self.database, fleet, reports, self.live, history.seen_by_worker)
         self._ingest = Ingest(clock, self._store, shapes, self._committed)

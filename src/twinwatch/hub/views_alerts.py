@@ -43,6 +43,7 @@ class Alert(BaseModel):
     acknowledged_by: str
     resolved_at: int | None
     resolved_why: str
+    resolved_by: str
     cause: str
     verdict: str
 

@@ -82,7 +82,7 @@ class PostOffice:
             gap_seconds: ClassVar[float] = 10.0
             deadline_seconds: ClassVar[float] = 15.0
             extra: ClassVar[str] = ""
-            hears_acknowledgements: ClassVar[bool] = False
+            hears_acknowledgements: ClassVar[bool] = kind == "slack"
 
             def __init__(self, settings: PaperSettings) -> None:
                 (self._to,) = settings.recipients or (settings.to,)

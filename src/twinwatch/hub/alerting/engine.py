@@ -7,7 +7,7 @@ of a silence or of an agent's try is due (``look_at``), and when something that 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from functools import partial
@@ -67,7 +67,8 @@ class Opening:
 
 class Engine:
     """The alerts of all organizations. ``changed`` hears of each alert that is another now, and ``waiting`` that there
-    is something to send, once that is committed."""
+    is something to send, once that is committed. ``hearing``: the kinds of channels that are told of
+    acknowledgements."""
 
     def __init__(
         self,
@@ -75,9 +76,11 @@ class Engine:
         changed: Callable[[UUID, UUID], None],
         waiting: Callable[[], None],
         *,
+        hearing: Collection[str] = (),
         zones: Callable[[str], tzinfo] = ZoneInfo,
     ) -> None:
         self._database = database
+        self._hearing = frozenset(hearing)
         self._tell_changed = changed
         self._waiting = waiting
         self._zones = zones
@@ -165,7 +168,8 @@ class Engine:
         """
         if row["state"] == "resolved":
             return
-        asked = {"id": row["id"], "at": instant(at), "why": why, "cause": cause}
+        by = actor if why == "closed" else ""
+        asked = {"id": row["id"], "at": instant(at), "why": why, "cause": cause, "by": by}
         await connection.execute(ALERTS["resolve"], asked)
         detail = {"why": why} | ({"cause": cause} if cause else {})
         await self.note(connection, row, "resolved", now, actor=actor, text=text, detail=detail)
@@ -176,6 +180,15 @@ class Engine:
         await self._cancel(connection, row, "it was resolved before it was sent", now)
         await self._add(connection, row, sorted(told), "resolved", "", now, now)
         self._changed(connection, row)
+
+    async def acknowledged(self, connection: Connection, row: DictRow, now: int) -> None:
+        """Somebody has taken it on: those next in line are left in peace, and who was told hears of that where it is
+        no message of its own."""
+        await connection.execute(NOTES["calm"], {"alert": row["id"], "now": instant(now)})
+        cursor = await connection.execute(ALERTS["channels"], {"organization": row["organization_id"]})
+        hearing = {channel["id"] for channel in await cursor.fetchall() if channel["kind"] in self._hearing}
+        told = {note["channel_id"] for note in await self._notes(connection, row["id"]) if _arrived(note)}
+        await self._add(connection, row, sorted(told & hearing), "acknowledged", "", now, now)
 
     async def look(self, connection: Connection, row: DictRow, now: int) -> None:
         """Tell whoever is to be told now, and note when to look again."""

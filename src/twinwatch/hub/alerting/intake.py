@@ -222,6 +222,17 @@ class _Taking:
             "reference": told.reference,
         }
         await self._connection.execute(NOTES["record"], values)
+        if not trying:
+            proof = {
+                "organization": row["organization_id"],
+                "channel": channel,
+                "server": self._speaker.server_id,
+                "at": instant(at),
+                "outcome": told.state,
+                "reason": told.reason,
+                "seconds": None,
+            }
+            await self._connection.execute(NOTES["proven"], proof)
 
     async def _again(self, row: DictRow) -> DictRow:
         fresh = await (await self._connection.execute(ALERTS["by_id"], {"id": row["id"]})).fetchone()

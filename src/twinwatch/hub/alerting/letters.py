@@ -18,7 +18,7 @@ SUBJECTS = 100
 """Most alerts of one message."""
 EVIDENCE_LINES = 60
 URGENCY: Sequence[Occasion] = (
-    *("worse", "firing", "escalation", "flapping", "repeat", "settled", "resolved", "drill", "test"),
+    *("worse", "firing", "escalation", "flapping", "repeat", "settled", "resolved", "acknowledged", "drill", "test"),
 )
 
 
@@ -41,6 +41,7 @@ def subject_of(row: DictRow, occasion: Occasion, links: Links, *, instead: Mappi
         occasion=occasion,
         resolved_at=milliseconds(row["resolved_at"]) if resolved else None,
         cause=row["cause"],
+        by=row["resolved_by"] if resolved else row["acknowledged_by"],
         facts=tuple(facts),
         evidence=() if resolved else _lines(row["evidence"]),
         url=links.to_alert(row["id"]),

@@ -59,8 +59,8 @@ update public.alerts set verdict = %(verdict)s where id = %(id)s
 
 -- name: resolve
 update public.alerts
-set state = 'resolved', resolved_at = %(at)s, resolved_why = %(why)s, cause = %(cause)s, look_at = null,
-  flapping = false
+set state = 'resolved', resolved_at = %(at)s, resolved_why = %(why)s, resolved_by = %(by)s, cause = %(cause)s,
+  look_at = null, flapping = false
 where id = %(id)s and state <> 'resolved'
 returning *
 

@@ -33,6 +33,10 @@ where alert_id = %(alert)s and state = 'waiting' and teller = 'hub' and occasion
   and (%(channels)s::uuid[] is null or channel_id = any (%(channels)s::uuid[]))
 returning channel_id, attempts
 
+-- name: calm
+update public.notifications set state = 'cancelled', done_at = %(now)s, reason = 'it was acknowledged'
+where alert_id = %(alert)s and state = 'waiting' and teller = 'hub' and occasion in ('escalation', 'repeat')
+
 -- name: hurry
 update public.notifications set due_at = %(now)s, not_after = null
 where alert_id = %(alert)s and state = 'waiting' and teller = 'hub'

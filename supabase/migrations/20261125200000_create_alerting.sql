@@ -458,31 +458,3 @@ comment on column public.alert_events.alert_id is 'What it happened to.';
 comment on column public.notification_attempts.notification_id is 'What was tried.';
 comment on column public.paths.channel_id is 'Where to.';
 comment on column private.watch.one is 'There is one row.';
-
--- What agents hold of an organization is another whenever one of these is: they are told by this number.
-alter table public.organizations add column bundle_version bigint not null default 1;
-comment on column public.organizations.bundle_version is 'Rises whenever rules, silences, policies, channels, tags or the set of servers change: agents fetch their bundle anew.';
-
-create function private.bundles_changed() returns trigger
-language plpgsql security definer set search_path = ''
-as $$
-begin
-  update public.organizations set bundle_version = bundle_version + 1
-  where id = coalesce(new.organization_id, old.organization_id);
-  return null;
-end
-$$;
-comment on function private.bundles_changed() is 'Raises the organization''s bundle version.';
-alter function private.bundles_changed() owner to service_role;
-revoke all on function private.bundles_changed() from public;
-
-create trigger bundles_changed after insert or delete or update of name, settings, secret, direct, enabled
-  on public.channels for each row execute function private.bundles_changed();
-create trigger bundles_changed after insert or delete or update on public.policies
-  for each row execute function private.bundles_changed();
-create trigger bundles_changed after insert or delete or update on public.rules
-  for each row execute function private.bundles_changed();
-create trigger bundles_changed after insert or delete or update on public.silences
-  for each row execute function private.bundles_changed();
-create trigger bundles_changed after insert or delete or update of tags on public.servers
-  for each row execute function private.bundles_changed();

@@ -15,12 +15,9 @@ from psycopg.errors import InsufficientPrivilege
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
+from tests.service.furniture import furnish
 from twinwatch.hub.db import BECOME
-from twinwatch.protocol.checks import CheckStanding, Report
-from twinwatch.protocol.metrics import Catalogue, Metric, MonitorFacts
-from twinwatch.testing.client import PATIENCE_SECONDS
-from twinwatch.testing.hub_stage import Cast, HubStage, Player, Voice
-from twinwatch.testing.story import until
+from twinwatch.testing.hub_stage import Cast, HubStage, Player
 
 Connection = psycopg.AsyncConnection[dict[str, Any]]
 
@@ -88,53 +85,17 @@ async def everything(stage: HubStage, organization_id: UUID) -> dict[str, list[A
     return found
 
 
-async def furnish_alerting(stage: HubStage, player: Player, agent: Voice) -> None:
-    """A channel, a policy, a rule, a silence, a probe, and an alert that was told."""
-    organization = str(player.organization_id)
-    rule = {"name": "r", "check": "c"}
-    for path, body in (
-        ("channels", {"name": "Ops", "kind": "email", "settings": {"to": "ops", "token": "hunter2"}}),
-        ("rules", {"scope": "organization", "rule": rule}),
-        ("silences", {"comment": "later", "starts_at": stage.clock.now() + 3_600_000}),
-    ):
-        reply = await player.client.post(f"/api/v1/{path}", {"organization_id": organization, **body})
-        assert reply.status == 201, reply
-    policies = {"policies": [{"name": "Everyone", "steps": [{"channels": ["kind:*"]}]}]}
-    assert (await player.client.put(f"/api/v1/policies?organization_id={organization}", policies)).status == 200
-    await stage.execute(
-        "insert into public.probes (organization_id, server_id, name, body, interval_seconds)"
-        " values (%s, %s, 'p', %s, 60)",
-        player.organization_id,
-        agent.server_id,
-        Jsonb({"kind": "tcp", "target": "example.org:443"}),
-    )
-    assert (await agent.fire("r", "test:a")).status == 200
-    await until(lambda: stage.post_office.heard("ops", "firing"), PATIENCE_SECONDS)
-
-
 @pytest.fixture
 async def furnished(stage: HubStage, cast: Cast) -> Cast:
     """The cast, with something of theirs in every table."""
-    catalogue = Catalogue("1.0", (MonitorFacts("test", "Test", 15.0, (Metric("test.a", "1", "a"),)),))
-    for agent in (cast.agent, cast.other_agent):
-        assert (await agent.declare(catalogue)).status == 204
-        assert (await agent.push((stage.clock.now(), (1.0, 2.0)))).status == 200
-        check = CheckStanding("test:a", "test", "down", "it is down", "failed", stage.clock.now())
-        assert (await agent.report(Report(checks=(check,)))).status == 204
-    for player, agent in ((cast.owner, cast.agent), (cast.stranger, cast.other_agent)):
-        monitors = [{"type": "postgres", "options": {"password": "hunter2"}}]
-        saving = {"version": 0, "monitors": monitors, "rules": []}
-        assert (await player.client.put(f"/api/v1/servers/{agent.server_id}/configuration", saving)).status == 200
-        wanted = {"organization_id": str(player.organization_id), "name": "laptops"}
-        assert (await player.client.post("/api/v1/enrolment-keys", wanted)).status == 201
-        await furnish_alerting(stage, player, agent)
+    await furnish(stage, cast)
     return cast
 
 
 async def test_every_table_has_rows_to_be_guarded_in_these_tests(stage: HubStage, furnished: Cast) -> None:
     for organization_id in (furnished.organization_id, furnished.other_id):
         empty = [name for name, found in (await everything(stage, organization_id)).items() if not found]
-        assert empty == [], "put a row into these tables in the fixture `furnished`, else nothing is tested"
+        assert empty == [], "put a row into these tables in tests/service/furniture.py, else nothing is tested"
 
 
 async def test_row_security_is_enabled_and_forced_on_every_table(stage: HubStage) -> None:

@@ -24,6 +24,7 @@ const CATALOGUE: Catalogue = {
       metrics: [metric("pg.backends", "Connections that are open"), metric("pg.locks")],
       charts: [chart("Backends", "pg.backends"), chart("Locks", "pg.locks")],
       headlines: [],
+      rules: [],
     },
   ],
 };

@@ -52,6 +52,7 @@ function leftOver(catalogue: Catalogue, known: Known | undefined): Group | null 
       metrics: names.map((name) => ({ name, unit: "", help: "", good: "none" as const })),
       charts: [],
       headlines: [],
+      rules: [],
     },
     charts: names.map((name) => ({
       title: name,

@@ -23,6 +23,9 @@ const server = (
   checks: { up: 0, degraded: 0, down: 0, unknown: 0 },
   delivery: null,
   control: true,
+  tags: [],
+  fast: false,
+  life: null,
 });
 const fleet = [
   server("web-10", "up", 0.2),

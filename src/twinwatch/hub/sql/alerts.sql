@@ -24,10 +24,6 @@ select * from public.alerts where id = %(id)s for update
 select * from public.alerts
 where organization_id = %(organization)s and server_id = %(server)s and state <> 'resolved' for update
 
--- name: open_of_probe
-select * from public.alerts
-where organization_id = %(organization)s and probe_id = %(probe)s and state <> 'resolved' for update
-
 -- name: open_keys_of_agent
 select key from public.alerts
 where organization_id = %(organization)s and server_id = %(server)s and state <> 'resolved' and origin = 'agent'
@@ -93,9 +89,6 @@ where organization_id = %(organization)s and (ends_at is null or ends_at > %(now
 
 -- name: channels
 select id, kind, name, direct, fallback, enabled from public.channels where organization_id = %(organization)s
-
--- name: server_level
-select level from public.servers where id = %(server)s
 
 -- name: forget_old
 delete from public.alerts where state = 'resolved' and resolved_at < %(before)s

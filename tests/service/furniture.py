@@ -1,0 +1,52 @@
+"""Something of everybody's in every table, for the tests that ask who may see and change what."""
+
+from __future__ import annotations
+
+from psycopg.types.json import Jsonb
+
+from twinwatch.protocol.checks import CheckStanding, Report
+from twinwatch.protocol.metrics import Catalogue, Metric, MonitorFacts
+from twinwatch.testing.client import PATIENCE_SECONDS
+from twinwatch.testing.hub_stage import Cast, HubStage, Player, Voice
+from twinwatch.testing.story import until
+
+
+async def furnish(stage: HubStage, cast: Cast) -> None:
+    """Puts it there for the cast and for the stranger."""
+    catalogue = Catalogue("1.0", (MonitorFacts("test", "Test", 15.0, (Metric("test.a", "1", "a"),)),))
+    for agent in (cast.agent, cast.other_agent):
+        assert (await agent.declare(catalogue)).status == 204
+        assert (await agent.push((stage.clock.now(), (1.0, 2.0)))).status == 200
+        check = CheckStanding("test:a", "test", "down", "it is down", "failed", stage.clock.now())
+        assert (await agent.report(Report(checks=(check,)))).status == 204
+    for player, agent in ((cast.owner, cast.agent), (cast.stranger, cast.other_agent)):
+        monitors = [{"type": "postgres", "options": {"password": "hunter2"}}]
+        saving = {"version": 0, "monitors": monitors, "rules": []}
+        assert (await player.client.put(f"/api/v1/servers/{agent.server_id}/configuration", saving)).status == 200
+        wanted = {"organization_id": str(player.organization_id), "name": "laptops"}
+        assert (await player.client.post("/api/v1/enrolment-keys", wanted)).status == 201
+        await _alerting(stage, player, agent)
+
+
+async def _alerting(stage: HubStage, player: Player, agent: Voice) -> None:
+    """A channel, a policy, a rule, a silence, a probe, and an alert that was told."""
+    organization = str(player.organization_id)
+    rule = {"name": "r", "check": "c"}
+    for path, body in (
+        ("channels", {"name": "Ops", "kind": "email", "settings": {"to": "ops", "token": "hunter2"}}),
+        ("rules", {"scope": "organization", "rule": rule}),
+        ("silences", {"comment": "later", "starts_at": stage.clock.now() + 3_600_000}),
+    ):
+        reply = await player.client.post(f"/api/v1/{path}", {"organization_id": organization, **body})
+        assert reply.status == 201, reply
+    policies = {"policies": [{"name": "Everyone", "steps": [{"channels": ["kind:*"]}]}]}
+    assert (await player.client.put(f"/api/v1/policies?organization_id={organization}", policies)).status == 200
+    await stage.execute(
+        "insert into public.probes (organization_id, server_id, name, body, interval_seconds)"
+        " values (%s, %s, 'p', %s, 60)",
+        player.organization_id,
+        agent.server_id,
+        Jsonb({"kind": "tcp", "target": "example.org:443"}),
+    )
+    assert (await agent.fire("r", "test:a")).status == 200
+    await until(lambda: stage.post_office.heard("ops", "firing"), PATIENCE_SECONDS)

@@ -2966,18 +2966,20 @@ export interface components {
          * WitnessAsked
          * @description Another pair of eyes is wanted: can this be reached from there?
          *
-         *         ``target`` is a URL for ``http``, ``host:port`` for ``tcp``, and for ``peer`` a server's host name, which is looked
-         *         up in the list of Tailscale peers.
+         *         ``target`` is a URL for ``http``, ``host:port`` (``[v6]:port``) for ``tcp``, a host for ``ping``, and for ``peer`` a
+         *         server's host name, which is looked up in the agent's list of Tailscale peers.
          */
         AgentWitnessAsked: {
             /** @enum {unknown} */
             kind: "witness";
             id: string;
             /** @enum {unknown} */
-            probe: "http" | "peer" | "tcp";
+            probe: "http" | "peer" | "ping" | "tcp";
             target: string;
             /** @default 5 */
             timeout_seconds: number;
+            /** @default {} */
+            options: Record<string, never>;
         };
         /**
          * DrillAsked

@@ -14,6 +14,7 @@ from twinwatch.agent.buffer import Buffer
 from twinwatch.agent.configuration import Misconfigured
 from twinwatch.agent.identity import known_identity
 from twinwatch.agent.life import Configuring, Life
+from twinwatch.agent.lives import Gaps, Lives
 from twinwatch.agent.standing import Standing
 from twinwatch.agent.status import Status
 from twinwatch.agent.worker import Worker
@@ -67,10 +68,10 @@ class Agent:
                 "no enrolment key, and this server is not registered yet: make a key in the dashboard under "
                 "Add a server, and give it in TWINWATCH_ENROLMENT_KEY or with --enrolment-key-file"
             )
-        worker = Worker(inline=self._inline)
+        worker, clock = Worker(inline=self._inline), self._world.clock
         try:
             opening = partial(Buffer, most_bytes=settings.buffer.most_bytes)
-            buffer = await worker.do(opening, settings.state_dir / BUFFER_FILE, self._world.clock.now())
+            buffer = await worker.do(opening, settings.state_dir / BUFFER_FILE, clock.now())
             try:
                 self._life = life = Life(
                     self._configurator,
@@ -79,9 +80,10 @@ class Agent:
                     identity=identity,
                     buffer=buffer,
                     worker=worker,
+                    lives=await worker.do(Lives, settings.state_dir, self._world.host, clock, Gaps(clock)),
                     kinds=self._kinds,
                     supervisor=self._supervisor,
-                    standing=Standing(self._world.clock, await worker.do(buffer.checks)),
+                    standing=Standing(clock, await worker.do(buffer.checks)),
                 )
                 await life.live(stop, self._started, self._reload, local=self._local)
             finally:

@@ -22,6 +22,8 @@ from twinwatch.agent.configuration import Settings
 from twinwatch.agent.declaring import Declaring
 from twinwatch.agent.identity import FILE as IDENTITY_FILE
 from twinwatch.agent.identity import Identity, Registration, keep_identity
+from twinwatch.agent.leaving import leaving_of
+from twinwatch.agent.lives import Lives
 from twinwatch.agent.local.custom import Custom
 from twinwatch.agent.local.remembered import FILE as CUSTOM_FILE
 from twinwatch.agent.own import Appetite
@@ -37,13 +39,16 @@ from twinwatch.agent.worker import Worker
 from twinwatch.monitors.system.facts import host_facts
 from twinwatch.protocol.checks import ConfigurationStanding, Report
 from twinwatch.protocol.configuration import Configuration
+from twinwatch.protocol.heartbeat import HeartbeatAnswer
 from twinwatch.protocol.hello import Register
+from twinwatch.protocol.life import Goodbye
 from twinwatch.protocol.metrics import MonitorKind
 from twinwatch.world.doors import World
 from twinwatch.world.http import Http
 from twinwatch.world.supervisor import Supervisor
 
 FLUSH_SECONDS = 3.0
+GOODBYE_SECONDS = 2.0
 TRIM_SECONDS = 600.0
 SETTLE_SECONDS = 1.0
 """Changes of the catalogue and of the checks are gathered for so long before they are passed on."""
@@ -108,6 +113,7 @@ class Life:
         identity: Identity,
         buffer: Buffer,
         worker: Worker,
+        lives: Lives,
         kinds: tuple[MonitorKind, ...],
         supervisor: Supervisor,
         standing: Standing,
@@ -121,9 +127,12 @@ class Life:
         self._identity = identity
         self._buffer = buffer
         self._worker = worker
+        self._lives = lives
         self._supervisor = supervisor
         self._standing = standing
         self._link = Link(world.clock)
+        self._heard = asyncio.Event()
+        self._link.on_answer(self._has_answered)
         self._line = Line(to_hub, settings.hub)
         self._uplink: Uplink | None = None
         self._checks_changed = asyncio.Event()
@@ -166,8 +175,12 @@ class Life:
             running.result()
         await self._custom.flush()
         await self._worker.do(self._buffer.keep_checks, list(self._standing.checks))
+        leaving = await leaving_of(self._world.host, self._world.bus)
+        await self._worker.do(self._lives.ended, leaving)
         if self._uplink is not None:
-            await self._uplink.flush(FLUSH_SECONDS)
+            back = self._lives.back_within_seconds if leaving == "reboot" else 0.0
+            goodbye = Goodbye(leaving, self._clock.now(), back)
+            await asyncio.gather(self._uplink.goodbye(goodbye, GOODBYE_SECONDS), self._uplink.flush(FLUSH_SECONDS))
         delivery = await self._worker.do(self._buffer.delivery)
         _log.info("stopped; %d ticks wait for the hub", delivery.pending)
 
@@ -178,6 +191,8 @@ class Life:
                 group.create_task(self._appetite.run(), name="appetite")
                 group.create_task(self._custom.run(), name="custom")
                 group.create_task(self._trim(), name="trim")
+                group.create_task(self._lives.run(), name="life")
+                group.create_task(self._remember_being_heard(), name="heard")
                 group.create_task(self._declaring.run(self._catalogue_has_changed), name="catalogue")
                 group.create_task(self._remember_checks(), name="checks")
                 group.create_task(self._configurator.watch(), name="configuration")
@@ -227,6 +242,14 @@ class Life:
 
     async def _keep(self, ticks: Sequence[Tick]) -> None:
         await self._worker.do(self._buffer.keep, ticks)
+
+    def _has_answered(self, _: HeartbeatAnswer) -> None:
+        if self._lives.answered():
+            self._heard.set()
+
+    async def _remember_being_heard(self) -> None:
+        await self._heard.wait()
+        await self._worker.do(self._lives.keep)
 
     def _checks_have_changed(self) -> None:
         self._checks_changed.set()
@@ -300,6 +323,7 @@ class Life:
             version=self._configurator.version,
             take=self._take,
             wants=self._configurator.wants,
+            life=self._lives.told,
             identity_file=self._settings.state_dir / IDENTITY_FILE,
         )
         await self._uplink.run(self._scheduler.warm)

@@ -31,8 +31,12 @@ CAUSES: dict[Cause, str] = {
 }
 
 SLACK_MILLISECONDS = 15_000
+RAN_ON_MILLISECONDS = 90_000
+"""Who lived so much longer than it was heard ran on unheard: between two heartbeats lies a minute."""
 FROZEN_SHARE = 0.5
 """A host whose clocks lost more than this share of the silence was frozen for it."""
+LONGER_MILLISECONDS = 120_000
+"""So much longer than the silence a gap may be; beyond that it was a clock that was set."""
 
 
 class Outside(NamedTuple):
@@ -53,14 +57,19 @@ class Verdict(NamedTuple):
     evidence: tuple[str, ...]
 
 
-def cause_of(life: Life | None, silent_from: int, silent_to: int) -> Cause:
-    """Why it was silent from its last sign of life to its return, ms UTC."""
+def cause_of(life: Life | None, silent_from: int, silent_to: int, ahead: int = 0) -> Cause:
+    """Why it was silent from its last sign of life to its return, ms UTC.
+
+    ``ahead``: how far the clock by which the life was written down is ahead of the one that heard the silence, ms.
+    """
     if life is None or not life.started_at:
         return "unknown"
+    silent_from, silent_to = silent_from + ahead, silent_to + ahead
     previous = life.previous
     if life.started_at <= silent_from + SLACK_MILLISECONDS:
         # The agent that came back is the one that fell silent.
-        if life.longest_gap_seconds * 1000 >= (silent_to - silent_from) * FROZEN_SHARE:
+        silent, gap = silent_to - silent_from, life.longest_gap_seconds * 1000
+        if silent * FROZEN_SHARE <= gap <= silent + LONGER_MILLISECONDS:
             return "host-frozen"
         return "network-lost"
     if previous is None or not previous.boot_id or not life.boot_id:
@@ -70,8 +79,8 @@ def cause_of(life: Life | None, silent_from: int, silent_to: int) -> Cause:
     clean = previous is not None and previous.clean
     if rebooted:
         return "planned-reboot" if clean else "unclean-reboot"
-    if previous is not None and previous.last_at > silent_from + SLACK_MILLISECONDS and clean:
-        # It ran on unheard, and was restarted before the line came back.
+    if previous is not None and previous.last_at > silent_from + RAN_ON_MILLISECONDS:
+        # It ran on unheard, and was started anew before the line came back.
         return "network-lost"
     return "agent-restarted" if clean else "agent-crashed"
 

@@ -305,7 +305,7 @@ class Watchdog:
             return
         life = None if row["life"] is None else msgspec.convert(row["life"], Life)
         silent_from = milliseconds(alert["true_at"])
-        cause = cause_of(life, silent_from, at)
+        cause = cause_of(life, silent_from, at, round((row["clock_skew_seconds"] or 0.0) * 1000))
         backfilled = (row["delivery"] or {}).get("pending", 0)
         text = f"{backfilled} runs of its monitors are being delivered late." if backfilled else ""
         await self._engine.resolve(connection, alert, at, now, why="recovered", cause=CAUSES[cause], text=text)

@@ -21,6 +21,7 @@ from twinwatch.protocol.configuration import Configuration
 from twinwatch.protocol.control import REPLACED_CODE, REVOKED_CODE, ConfigurationChanged
 from twinwatch.protocol.heartbeat import Heartbeat, HeartbeatAnswer
 from twinwatch.protocol.hello import Register, Registered
+from twinwatch.protocol.life import Goodbye
 from twinwatch.protocol.metrics import Catalogue
 from twinwatch.protocol.problem import PROBLEM_PREFIX, PROBLEM_TYPE, Problem
 from twinwatch.protocol.samples import Batch, BatchAccepted, Frame, Shape, shape_of
@@ -46,6 +47,7 @@ class FakeServer:
     batches: list[Batch] = field(default_factory=list)
     duplicates: int = 0
     reports: list[Report] = field(default_factory=list)
+    goodbyes: list[Goodbye] = field(default_factory=list)
     configuration: Configuration = field(default_factory=Configuration)
     control: asyncio.Queue[Message] | None = None
     """What its open control connection is to be sent."""
@@ -79,6 +81,8 @@ class FakeHub:
         """Most ticks in a batch: a smaller one makes it answer 413."""
         self.older = False
         """Whether it is a hub that knows nothing of reports, configurations and control connections."""
+        self.interval_seconds = 0.0
+        """How far apart it wants heartbeats; 0: as the agents have it."""
         self._clock = clock
 
     def configure(self, configuration: Configuration) -> None:
@@ -176,6 +180,9 @@ class FakeHub:
                     return 204, None
                 case "GET /configuration" if not self.older:
                     return 200, self._speaker(key).configuration
+                case "/goodbye" if not self.older:
+                    self._speaker(key).goodbyes.append(decode(body, Goodbye, *content))
+                    return 204, None
                 case "/register":
                     return 201, self._register(key, decode(body, Register, *content))
                 case "/heartbeat":
@@ -218,7 +225,13 @@ class FakeHub:
         if self.older:
             return HeartbeatAnswer(self._clock.now(), held)
         reported = server.reports[-1].digest if server.reports else ""
-        return HeartbeatAnswer(self._clock.now(), held, reported, server.configuration.version)
+        return HeartbeatAnswer(
+            self._clock.now(),
+            held,
+            reported,
+            server.configuration.version,
+            interval_seconds=self.interval_seconds,
+        )
 
     def _report(self, server: FakeServer, report: Report) -> None:
         names = [check.name for check in report.checks]

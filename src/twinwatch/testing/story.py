@@ -27,7 +27,9 @@ from twinwatch.monitors import Moment, Monitor, Options, Reading
 from twinwatch.protocol.metrics import Chart, Headline, Metric
 from twinwatch.testing.fakes import AsgiApp, AsgiHttp, VirtualClock
 from twinwatch.testing.paper import PaperHttp
+from twinwatch.testing.paper_bus import PaperBus
 from twinwatch.testing.planning import FixedConfiguration, plan_of
+from twinwatch.world.bus import Bus
 from twinwatch.world.doors import World
 from twinwatch.world.host import Host
 from twinwatch.world.secret import Secret
@@ -72,6 +74,7 @@ class StagedAgent:
         enrolment_key: str | None = "twe_test",
         monitors: Sequence[Monitor] | None = None,
         host: Host | None = None,
+        bus: Bus | None = None,
         **settings: Any,
     ) -> None:
         self.monitor = CountingMonitor()
@@ -86,7 +89,7 @@ class StagedAgent:
             }
         )
         # Its monitors have a network of their own, as in a real agent: what they do cannot hold up the hub's.
-        self._world = World(clock=clock, http=PaperHttp({}), host=host or Host())
+        self._world = World(clock=clock, http=PaperHttp({}), host=host or Host(), bus=bus or PaperBus({}))
         self.configuration = FixedConfiguration(
             self.settings, plan_of(*([self.monitor] if monitors is None else monitors))
         )

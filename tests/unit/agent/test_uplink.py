@@ -192,7 +192,7 @@ async def test_where_websockets_are_blocked_the_heartbeat_brings_it_and_one_line
     said = [record.getMessage() for record in caplog.records if "control" in record.getMessage()]
     assert len(said) == 1
     assert "heartbeats instead" in said[0]
-    assert len(bench.asked("control")) < 7 * 12 * 2 + 20
+    assert len(bench.asked("control")) < 7 * 12 * 2 + 45
     bench.http.websockets_blocked = False
     await until(lambda: bench.link.control, 301)
 

@@ -35,6 +35,10 @@ def before(*, clean: bool, boot: str = "b1", last: int = T) -> PreviousLife:
         (life("b2", started=TO - 5_000, previous=before(clean=True)), "planned-reboot"),
         (life("b2", started=TO - 5_000, previous=before(clean=False)), "unclean-reboot"),
         (life(started=TO - 5_000, previous=before(clean=True, last=TO - 10_000)), "network-lost"),
+        (life(started=TO - 5_000, previous=before(clean=True, last=FROM + 50_000)), "agent-restarted"),
+        (life(started=TO - 5_000, previous=before(clean=False, last=FROM + 50_000)), "agent-crashed"),
+        (life(started=TO - 5_000, previous=before(clean=False, last=TO - 10_000)), "network-lost"),
+        (life(gap=3 * 3600.0), "network-lost"),
         (life("b2", started=TO - 5_000), "unclean-reboot"),
         (life(started=TO - 5_000), "agent-crashed"),
         (Life(), "unknown"),
@@ -44,6 +48,13 @@ def before(*, clean: bool, boot: str = "b1", last: int = T) -> PreviousLife:
 def test_the_cause_follows_from_what_the_agent_knows_of_its_lives(facts: Life | None, cause: str) -> None:
     assert cause_of(facts, FROM, TO) == cause
     assert cause in CAUSES
+
+
+def test_a_clock_that_is_wrong_changes_no_cause() -> None:
+    ahead = 30 * MINUTE
+    facts = life(started=TO - 5_000 + ahead, previous=before(clean=False, last=FROM + 5_000 + ahead))
+    assert cause_of(facts, FROM, TO, ahead) == "agent-crashed"
+    assert cause_of(life(started=FROM - MINUTE + ahead), FROM, TO, ahead) == "network-lost"
 
 
 @pytest.mark.parametrize(

@@ -19,15 +19,18 @@ from twinwatch.agent.uplink.catalogues import Catalogues
 from twinwatch.agent.uplink.configurations import Configurations
 from twinwatch.agent.uplink.control import Control
 from twinwatch.agent.uplink.heartbeats import Heartbeats
-from twinwatch.agent.uplink.line import Line
+from twinwatch.agent.uplink.line import Line, Refused
 from twinwatch.agent.uplink.link import Link
 from twinwatch.agent.uplink.pushes import BYTES_PER_SECOND, Pushes
 from twinwatch.agent.uplink.reports import Reports
 from twinwatch.agent.worker import Worker
 from twinwatch.protocol.checks import Report
 from twinwatch.protocol.configuration import Configuration
+from twinwatch.protocol.control import ConfigurationChanged, Notice
+from twinwatch.protocol.life import Goodbye, Life
 from twinwatch.protocol.metrics import Catalogue
 from twinwatch.world.clock import Clock
+from twinwatch.world.http import Unreachable
 
 _log = logging.getLogger(__name__)
 
@@ -56,14 +59,19 @@ class Uplink:
         version: int = 0,
         take: Callable[[Configuration], Awaitable[None]] | None = None,
         wants: Callable[[int], bool] | None = None,
+        life: Callable[[], Life] | None = None,
         identity_file: Path = Path(FILE),
     ) -> None:
         seed = registration.server_uuid
         key = registration.key
+        self._line = line
+        self._key = key
+        self._link = link
         self._heartbeats = Heartbeats(
             line,
             registration,
             delivery=partial(worker.do, buffer.delivery),
+            life=life,
             link=link,
             clock=clock,
             interval_seconds=heartbeat_seconds,
@@ -87,9 +95,7 @@ class Uplink:
             Configurations(line, key, version=version, take=take, wants=wants, link=link, seed=seed) if take else None
         )
         self._control = (
-            Control(line, key, self._configurations.named, link=link, clock=clock, seed=seed)
-            if self._configurations
-            else None
+            Control(line, key, self._hear, link=link, clock=clock, seed=seed) if self._configurations else None
         )
 
     async def run(self, warm: asyncio.Event) -> None:
@@ -119,6 +125,19 @@ class Uplink:
     def catalogue_changed(self, catalogue: Catalogue) -> None:
         """Bring this catalogue soon."""
         self._catalogues.changed(catalogue)
+
+    async def goodbye(self, message: Goodbye, timeout_seconds: float) -> None:
+        """Say that the agent ends; once, and only to a hub that was there a moment ago."""
+        if not self._link.up:
+            return
+        try:
+            await self._line.goodbye(self._key, message, timeout_seconds=timeout_seconds)
+        except (Unreachable, Refused) as err:
+            _log.info("the hub did not hear the goodbye: %s", err)
+
+    def _hear(self, notice: Notice) -> None:
+        if isinstance(notice, ConfigurationChanged) and self._configurations is not None:
+            self._configurations.named(notice.version)
 
     async def flush(self, timeout_seconds: float) -> None:
         """Bring what waits in one last round that is cut off at ``timeout_seconds``."""

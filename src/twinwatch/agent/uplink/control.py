@@ -15,7 +15,7 @@ import msgspec
 
 from twinwatch.agent.uplink.line import Line, retry_after
 from twinwatch.agent.uplink.link import Link
-from twinwatch.protocol.control import REPLACED_CODE, REVOKED_CODE, SILENCE_SECONDS, ConfigurationChanged, Notice
+from twinwatch.protocol.control import REPLACED_CODE, REVOKED_CODE, SILENCE_SECONDS, Notice
 from twinwatch.world import backoff
 from twinwatch.world.clock import Clock
 from twinwatch.world.http import Closed, NotOpened, Socket, Unreachable
@@ -33,14 +33,14 @@ _log = logging.getLogger("twinwatch.agent.uplink")
 
 
 class Control:
-    """The loop. ``named`` is called with the version of each notice."""
+    """The loop. ``hear`` is called with each notice, and must not take long over it."""
 
     def __init__(
-        self, line: Line, key: Secret, named: Callable[[int], None], *, link: Link, clock: Clock, seed: str
+        self, line: Line, key: Secret, hear: Callable[[Notice], None], *, link: Link, clock: Clock, seed: str
     ) -> None:
         self._line = line
         self._key = key
-        self._named = named
+        self._hear = hear
         self._link = link
         self._clock = clock
         self._seed = f"{seed}:control"
@@ -106,8 +106,7 @@ class Control:
                 notice = msgspec.json.decode(text, type=Notice)
             except (msgspec.MsgspecError, UnicodeError, RecursionError):
                 continue  # of a newer hub, or no hub's at all
-            if isinstance(notice, ConfigurationChanged):
-                self._named(notice.version)
+            self._hear(notice)
 
     def _say(self, err: Exception, *, known: bool = False) -> None:
         if not self._quiet and not known and self._link.up:

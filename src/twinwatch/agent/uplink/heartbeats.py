@@ -16,6 +16,7 @@ from twinwatch.agent.uplink.line import Line, Refused
 from twinwatch.agent.uplink.link import HubTime, Link
 from twinwatch.protocol import limits
 from twinwatch.protocol.heartbeat import Delivery, Heartbeat
+from twinwatch.protocol.life import Life
 from twinwatch.world import backoff
 from twinwatch.world.clock import Clock
 from twinwatch.world.http import Unreachable
@@ -23,6 +24,8 @@ from twinwatch.world.http import Unreachable
 RECONNECT_SECONDS = 8.0
 """Longest pause while the hub is away."""
 ACCOUNTS_SECONDS = 2.0
+LEAST_INTERVAL_SECONDS = 5.0
+"""The hub may want heartbeats sooner, but not sooner than this."""
 REFUSED_FIRST_SECONDS = 5.0
 REFUSED_SECONDS = 300.0
 """After a 401 or 403 the pauses grow from the one to the other: only a person can mend a refused key."""
@@ -31,7 +34,7 @@ _log = logging.getLogger("twinwatch.agent.uplink")
 
 
 class Heartbeats:
-    """The loop. ``delivery`` reads the accounts that go along."""
+    """The loop. ``delivery`` reads the accounts that go along, ``life`` says what the agent knows of its own life."""
 
     def __init__(
         self,
@@ -39,6 +42,7 @@ class Heartbeats:
         registration: Registration,
         *,
         delivery: Callable[[], Awaitable[Delivery]],
+        life: Callable[[], Life] | None = None,
         link: Link,
         clock: Clock,
         interval_seconds: float,
@@ -47,6 +51,7 @@ class Heartbeats:
     ) -> None:
         self._line = line
         self._delivery = delivery
+        self._life = life
         self._accounts: Delivery | None = None
         self._identity_file = identity_file
         self._hub = registration.hub
@@ -54,7 +59,7 @@ class Heartbeats:
         self._key = registration.key
         self._link = link
         self._clock = clock
-        self._interval = interval_seconds
+        self._interval = self._own_interval = interval_seconds
         self._seed = seed
         self._skewed = False
 
@@ -82,8 +87,12 @@ class Heartbeats:
     async def _beat(self, *, recovered: bool) -> None:
         await self._read_accounts()
         sent, began = self._clock.now(), self._clock.monotonic()
-        message = Heartbeat(self._server_uuid, sent, __version__, self._accounts)
+        life = self._life() if self._life else None
+        message = Heartbeat(self._server_uuid, sent, __version__, self._accounts, life=life)
         answer = await self._line.heartbeat(self._key, message)
+        self._interval = self._own_interval
+        if answer.interval_seconds > 0:
+            self._interval = min(max(answer.interval_seconds, LEAST_INTERVAL_SECONDS), self._own_interval)
         half = (self._clock.monotonic() - began) / 2
         first = self._link.hub_time is None
         ahead = sent / 1000 + half - answer.received_at / 1000

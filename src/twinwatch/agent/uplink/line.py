@@ -16,6 +16,7 @@ from twinwatch.protocol.codec import MSGPACK, ZSTD, Undecodable, decode, pack
 from twinwatch.protocol.configuration import Configuration
 from twinwatch.protocol.heartbeat import Heartbeat, HeartbeatAnswer
 from twinwatch.protocol.hello import Register, Registered
+from twinwatch.protocol.life import Goodbye
 from twinwatch.protocol.metrics import Catalogue
 from twinwatch.protocol.problem import Problem
 from twinwatch.protocol.samples import Batch, BatchAccepted
@@ -71,6 +72,10 @@ class Line:
     async def report(self, key: Secret, message: Report) -> None:
         """Bring the report."""
         await self._post("report", key, pack(message), TIMEOUT_SECONDS)
+
+    async def goodbye(self, key: Secret, message: Goodbye, *, timeout_seconds: float) -> None:
+        """Say that the agent is about to end."""
+        await self._post("goodbye", key, pack(message), timeout_seconds)
 
     async def configuration(self, key: Secret) -> Configuration:
         """Fetch the configuration."""

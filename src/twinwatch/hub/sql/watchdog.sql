@@ -13,7 +13,7 @@ set looked_at = excluded.looked_at, blind = excluded.blind, suspected_since = ex
 -- name: troubled
 -- Whose level may be another: the silent ones (a coarse bound, judged exactly in code), and those that were silent.
 select s.id, s.organization_id, s.name, s.level, s.ladder, s.fast, s.last_heartbeat_at, s.leaving, s.left_at, s.back_by,
-  s.control_lost_at, s.network, s.life, s.delivery, s.tags
+  s.control_lost_at, s.network, s.life, s.clock_skew_seconds, s.delivery, s.tags
 from public.servers as s
 where s.last_heartbeat_at is not null
   and (s.level > 0

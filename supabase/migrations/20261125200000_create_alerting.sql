@@ -48,6 +48,7 @@ create table public.channels (
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   ready_at timestamptz,
+  held_until timestamptz,
   lease uuid,
   unique (organization_id, id),
   unique (organization_id, name),
@@ -62,7 +63,8 @@ comment on column public.channels.direct is 'Whether agents may speak on it them
 comment on column public.channels.fallback is 'Whether it gets what another channel refused.';
 comment on column public.channels.enabled is 'One that is off gets nothing.';
 comment on column public.channels.version is 'Rises at each change; a secret is bound to it.';
-comment on column public.channels.ready_at is 'When the next message on it may leave; null while none waits. What comes before that goes together.';
+comment on column public.channels.ready_at is 'When the next message on it may leave; null while none waits.';
+comment on column public.channels.held_until is 'Nothing leaves before: the end of the lease, and after it of the pause that gathers what comes.';
 comment on column public.channels.lease is 'Whoever sends on it at this moment; whoever holds another one comes too late.';
 create index channels_ready_at_idx on public.channels (ready_at) where ready_at is not null;
 

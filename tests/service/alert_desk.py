@@ -49,9 +49,11 @@ class Desk:
                 await self.stage.hub.look()
                 now = self.stage.clock.now() / 1000
                 ((due,),) = await self.stage.execute(
-                    "select (select count(*) from public.channels where ready_at <= to_timestamp(%s))"
+                    "select (select count(*) from public.channels where ready_at <= to_timestamp(%s)"
+                    " and coalesce(held_until <= to_timestamp(%s), true))"
                     " + (select count(*) from public.notifications where state = 'sending' and teller = 'hub')"
                     " + (select count(*) from public.alerts where look_at <= to_timestamp(%s))",
+                    now,
                     now,
                     now,
                 )

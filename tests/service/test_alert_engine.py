@@ -277,6 +277,30 @@ async def test_two_hubs_on_one_database_tell_everything_once(desk: Desk, tmp_pat
         assert len(titles) == 30
 
 
+async def test_what_comes_while_a_message_is_under_way_waits_for_its_end_and_a_pause(desk: Desk) -> None:
+    under_way, end = asyncio.Event(), asyncio.Event()
+    take = desk.office.take
+
+    async def slow(kind: str, to: str, note: Any) -> Any:
+        if to == "ops":
+            under_way.set()
+            await end.wait()
+        return await take(kind, to, note)
+
+    desk.office.take = slow  # type: ignore[method-assign]
+    await desk.agent.events(fired(desk.agent))
+    await asyncio.wait_for(under_way.wait(), PATIENCE_SECONDS)
+    desk.stage.clock.time += 1
+    await desk.agent.events(fired(desk.agent, "systemd:postgresql.service"))
+    await desk.stage.hub.look()
+    end.set()
+    await desk.quiet()
+    assert desk.told("ops") == [("firing", "systemd:nginx.service failed")]
+    desk.stage.clock.advance(GAP)
+    await desk.quiet()
+    assert desk.told("ops")[1:] == [("firing", "systemd:postgresql.service failed")]
+
+
 async def test_a_hub_killed_in_the_middle_of_sending_sends_again_and_says_that_it_did(desk: Desk) -> None:
     hanging = asyncio.Event()
     take = desk.office.take

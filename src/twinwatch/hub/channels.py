@@ -18,6 +18,7 @@ import psycopg
 from psycopg.rows import DictRow
 
 from twinwatch.hub import masks
+from twinwatch.hub.alerting.queue import Queue
 from twinwatch.hub.auth import Person
 from twinwatch.hub.db import Connection, Database
 from twinwatch.hub.lawful import check_json, check_text
@@ -79,7 +80,7 @@ class Channels:
         self._vault = vault
         self._kinds = kinds
         self._schemas = {name: kinds.schema_of(kind) for name, kind in kinds.kinds.items()}
-        self._wake = wake
+        self._queue = Queue(database, wake)
 
     @property
     def longest_deadline_seconds(self) -> float:
@@ -204,11 +205,8 @@ class Channels:
                 "body": self.encoded(body),
             }
             added = await (await connection.execute(SQL["test"], values)).fetchone()
-            await connection.execute(
-                Statements("notifications")["ready"], {"channels": [channel_id], "at": instant(now)}
-            )
+            self._queue.ready(connection, [channel_id], now)
         assert added is not None  # noqa: S101
-        self._wake()
         return await self._outcome(added["id"])
 
     def opened(self, row: DictRow) -> Channel:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
@@ -25,6 +25,8 @@ BECOME = "select set_config('role', %s, true), set_config('request.jwt.claims', 
 
 TRUSTED_SECONDS = 1.0
 
+Last = Callable[[Connection, list[Any]], Awaitable[None]]
+
 
 class DatabaseAway(Exception):
     """PostgreSQL does not answer. Passing: the caller says so and the other side tries again."""
@@ -35,6 +37,7 @@ class Database:
 
     def __init__(self, url: str, *, most: int = 16) -> None:
         self._used: WeakKeyDictionary[Connection, float] = WeakKeyDictionary()
+        self._before: WeakKeyDictionary[Connection, dict[Last, list[Any]]] = WeakKeyDictionary()
         self._after: WeakKeyDictionary[Connection, list[Callable[[], None]]] = WeakKeyDictionary()
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             url,
@@ -79,6 +82,10 @@ class Database:
         """Goes on in the same transaction as another role, where one change has to touch what two roles own."""
         await connection.execute(BECOME, (role, "{}"))
 
+    def before_commit(self, connection: Connection, last: Last, asked: list[Any]) -> None:
+        """Calls this as the last thing of the transaction under way, once, with all that was asked of it."""
+        self._before.setdefault(connection, {}).setdefault(last, []).extend(asked)
+
     def after_commit(self, connection: Connection, done: Callable[[], None]) -> None:
         """Calls this once the transaction under way on the connection has committed; if it has not, never."""
         self._after.setdefault(connection, []).append(done)
@@ -92,10 +99,13 @@ class Database:
     async def _transaction(self, role: str, claims: dict[str, Any]) -> AsyncIterator[Connection]:
         try:
             async with self._pool.connection() as connection:
+                self._before.pop(connection, None)
                 self._after.pop(connection, None)
                 async with connection.transaction():
                     await connection.execute(BECOME, (role, json.dumps(claims)))
                     yield connection
+                    for last, asked in self._before.pop(connection, {}).items():
+                        await last(connection, asked)
                 self._used[connection] = time.monotonic()
                 for done in self._after.pop(connection, ()):
                     done()

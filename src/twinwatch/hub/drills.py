@@ -10,6 +10,7 @@ import msgspec
 
 from twinwatch.hub.agents import Speaker
 from twinwatch.hub.alerting.engine import NOTES
+from twinwatch.hub.alerting.queue import Queue
 from twinwatch.hub.auth import Person
 from twinwatch.hub.channels import ADMINS, SQL
 from twinwatch.hub.db import Database
@@ -35,7 +36,7 @@ class Drills:
         self._clock = clock
         self._database = database
         self._ask = ask
-        self._wake = wake
+        self._queue = Queue(database, wake)
 
     async def begin(self, person: Person, organization_id: UUID, servers: list[UUID]) -> int:
         """Sends the hub's tests and asks the agents for theirs; how many paths are tried is the result.
@@ -70,14 +71,12 @@ class Drills:
                 }
                 await connection.execute(SQL["test"], values)
             ids = [row["id"] for row in tried]
-            await connection.execute(NOTES["ready"], {"channels": ids, "at": instant(now)})
+            self._queue.ready(connection, ids, now)
             known = {row["id"] for row in await (await connection.execute(SQL["servers_of"], where)).fetchall()}
             chosen = [server for server in known if not servers or server in servers]
             asked = [server for server in chosen if self._ask(server, DrillAsked(str(drill)))]
             cursor = await connection.execute(SQL["drilling"], {**where, "servers": asked, "now": instant(now)})
-            paths = len(tried) + cursor.rowcount
-        self._wake()
-        return paths
+            return len(tried) + cursor.rowcount
 
     async def take(self, speaker: Speaker, result: DrillResult) -> None:
         """What came of an agent's part.

@@ -20,6 +20,7 @@ from psycopg.rows import DictRow
 
 from twinwatch.alerts.policy import About, due, policy_for, quiet_until, silenced_until
 from twinwatch.hub.alerting.addressees import Addressee, expanded, ms_or_none, policy_of, silence_of
+from twinwatch.hub.alerting.queue import Queue
 from twinwatch.hub.db import Connection, Database
 from twinwatch.hub.statements import Statements
 from twinwatch.hub.stores.log import instant, milliseconds
@@ -82,7 +83,7 @@ class Engine:
         self._database = database
         self._hearing = frozenset(hearing)
         self._tell_changed = changed
-        self._waiting = waiting
+        self.queue = Queue(database, waiting)
         self._zones = zones
 
     async def open(self, connection: Connection, opening: Opening, now: int) -> DictRow | None:
@@ -327,8 +328,7 @@ class Engine:
             if await (await connection.execute(NOTES["add"], values)).fetchone() is not None:
                 added.append(channel)
         if added:
-            await connection.execute(NOTES["ready"], {"channels": added, "at": instant(at)})
-            self._database.after_commit(connection, self._waiting)
+            self.queue.ready(connection, added, at)
 
     async def _cancel(
         self, connection: Connection, row: DictRow, reason: str, now: int, channels: Sequence[UUID] | None = None

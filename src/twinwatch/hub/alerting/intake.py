@@ -59,6 +59,8 @@ class Intake:
             server = await (await connection.execute(SQL["lock"], who)).fetchone()
             if server is None:
                 raise unauthorized(DELETED)
+            # In the order in which the outbox takes them, which may be telling of several at once.
+            await connection.execute(ALERTS["lock_keys"], {"keys": [event.key for event in message.events]})
             taking = _Taking(self._engine, connection, speaker, server, now, message)
             await taking.events()
             if message.open is not None:
@@ -176,7 +178,7 @@ class _Taking:
         )
         channels = list({note["channel_id"] for note in await cursor.fetchall()})
         if channels:
-            await self._connection.execute(NOTES["ready"], {"channels": channels, "at": instant(self._now)})
+            self._engine.queue.ready(self._connection, channels, self._now)
 
     async def _told(self, row: DictRow, event: AlertEvent) -> None:
         if not event.told:

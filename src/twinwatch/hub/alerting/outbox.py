@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import count
 from typing import NamedTuple
 from uuid import UUID, uuid4
 
@@ -19,6 +20,7 @@ from psycopg.rows import DictRow
 from twinwatch.hub.alerting.engine import AGENT_MILLISECONDS, ALERTS, NOTES
 from twinwatch.hub.alerting.letters import SUBJECTS, note_of, subject_of, trial_of
 from twinwatch.hub.alerting.links import Links
+from twinwatch.hub.alerting.queue import Queue
 from twinwatch.hub.channels import Channels, Unusable
 from twinwatch.hub.db import Connection, Database, DatabaseAway
 from twinwatch.hub.stores.log import instant, milliseconds
@@ -68,6 +70,7 @@ class Outbox:
         self._outside = outside
         self._links = links
         self._woken = asyncio.Event()
+        self._queue = Queue(database, self._woken.set)
         self._sending: set[asyncio.Task[None]] = set()
         self._started = clock.now()
 
@@ -214,9 +217,25 @@ class Outbox:
     async def _record(
         self, claim: _Claim, notes: Sequence[DictRow], result: _Result, alerts: Sequence[DictRow]
     ) -> None:
+        """Writes down what came of it, and tries again while the lease holds: what is forgotten is told twice."""
+        until = self._clock.monotonic() + LEASE_SLACK_SECONDS
+        for attempt in count():
+            try:
+                await self._write(claim, notes, result, alerts)
+            except DatabaseAway:
+                pause = backoff.delay(attempt, str(claim.lease), first_seconds=0.1, most_seconds=2.0)
+                if self._clock.monotonic() + pause >= until:
+                    raise
+                await asyncio.sleep(pause)
+            else:
+                return
+
+    async def _write(self, claim: _Claim, notes: Sequence[DictRow], result: _Result, alerts: Sequence[DictRow]) -> None:
         now = self._clock.now()
         organization = claim.channel["organization_id"]
         async with self._database.as_worker() as connection:
+            ids = [note["alert_id"] for note in notes if note["alert_id"] is not None]
+            await connection.execute(ALERTS["lock"], {"ids": ids})
             for state, some in _by_state(notes, result.outcome, now).items():
                 reason = "" if isinstance(result.outcome, Delivered) else result.outcome.reason
                 done = {
@@ -306,7 +325,7 @@ class Outbox:
                 }
                 await connection.execute(NOTES["add"], values)
         if others:
-            await connection.execute(NOTES["ready"], {"channels": others, "at": instant(now)})
+            self._queue.ready(connection, others, now)
 
     async def _drop(self, claim: _Claim, notes: Sequence[DictRow]) -> None:
         now = self._clock.now()
@@ -329,10 +348,8 @@ class Outbox:
             row = await (await connection.execute(NOTES["next_of"], {"channel": claim.channel["id"]})).fetchone()
             due = row["due"] if row else None
             gap = round(gap_seconds * 1000) if claim.notes else round(LEAST_GAP_SECONDS * 1000)
-            ready = None if due is None else instant(max(milliseconds(due), now + gap))
-            await connection.execute(
-                NOTES["rest"], {"channel": claim.channel["id"], "lease": claim.lease, "ready": ready}
-            )
+            resting = {"channel": claim.channel["id"], "lease": claim.lease, "ready": due, "held": instant(now + gap)}
+            await connection.execute(NOTES["rest"], resting)
         self.wake()
 
     async def _attempted(

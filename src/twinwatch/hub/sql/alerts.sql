@@ -13,6 +13,12 @@ returning *
 -- name: by_key
 select * from public.alerts where key = %(key)s for update
 
+-- name: lock
+select id from public.alerts where id = any (%(ids)s) order by id for no key update
+
+-- name: lock_keys
+select id from public.alerts where key = any (%(keys)s) order by id for update
+
 -- name: by_keys
 select id, key, state, fence, told_at, late, suppressed, silenced_until, agent_until, resolved_why, origin
 from public.alerts where server_id = %(server)s and key = any (%(keys)s)
@@ -70,8 +76,11 @@ update public.alerts set fence = greatest(fence, %(fence)s), agent_until = null 
 update public.alerts set look_at = least(coalesce(look_at, 'infinity'), %(at)s) where id = %(id)s and state = 'firing'
 
 -- name: look_at_all
-update public.alerts set look_at = %(now)s
-where organization_id = %(organization)s and state = 'firing'
+with mine as (
+  select id from public.alerts where organization_id = %(organization)s and state = 'firing'
+  order by id for no key update
+)
+update public.alerts as a set look_at = %(now)s from mine where a.id = mine.id
 
 -- name: told
 update public.alerts set told_at = least(coalesce(told_at, 'infinity'), %(at)s) where id = any (%(ids)s)

@@ -11,7 +11,14 @@ on conflict (dedup) do nothing
 returning id
 
 -- name: ready
-update public.channels set ready_at = least(ready_at, %(at)s) where id = any (%(channels)s)
+with mine as (
+  select c.id, asked.at
+  from public.channels as c
+  join unnest(%(channels)s::uuid[], %(times)s::timestamptz[]) as asked (id, at) on asked.id = c.id
+  order by c.id
+  for no key update of c
+)
+update public.channels as c set ready_at = least(c.ready_at, mine.at) from mine where c.id = mine.id
 
 -- name: record
 insert into public.notifications as n
@@ -46,13 +53,13 @@ returning channel_id
 -- name: claim
 with mine as (
   select id from public.channels
-  where ready_at <= %(now)s
+  where ready_at <= %(now)s and (held_until is null or held_until <= %(now)s)
   order by ready_at
   limit %(many)s
   for update skip locked
 )
 update public.channels as c
-set lease = %(lease)s, ready_at = %(until)s
+set lease = %(lease)s, held_until = %(until)s
 from mine
 where c.id = mine.id
 returning c.id, c.organization_id, c.name, c.kind, c.settings, c.secret, c.secret_key_id, c.version, c.enabled
@@ -60,7 +67,11 @@ returning c.id, c.organization_id, c.name, c.kind, c.settings, c.secret, c.secre
 -- name: lost
 update public.notifications set state = 'waiting', lease = null, leased_until = null, due_at = %(now)s,
   reason = 'the hub ended while it was being sent'
-where channel_id = any (%(channels)s) and state = 'sending' and teller = 'hub'
+where id in (
+  select id from public.notifications
+  where channel_id = any (%(channels)s) and state = 'sending' and teller = 'hub'
+  for update skip locked
+)
 returning id, organization_id
 
 -- name: take
@@ -79,6 +90,7 @@ from (
         or (s.last_heartbeat_at > w.not_after and s.last_heartbeat_at < %(settled)s))
     order by w.due_at, w.created_at, w.id
     limit %(most)s
+    for update of w skip locked
   ) as due
 ) as taken
 where n.id = taken.id
@@ -88,7 +100,7 @@ returning n.id, n.organization_id, n.alert_id, n.channel_id, n.occasion, n.attem
 select min(due_at) as due from public.notifications where channel_id = %(channel)s and state = 'waiting'
 
 -- name: rest
-update public.channels set lease = null, ready_at = %(ready)s where id = %(channel)s and lease = %(lease)s
+update public.channels set lease = null, ready_at = %(ready)s, held_until = %(held)s where id = %(channel)s and lease = %(lease)s
 
 -- name: subjects
 select a.*, o.name as organization

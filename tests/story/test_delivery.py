@@ -17,7 +17,7 @@ HOUR = 3600.0
 
 
 async def staged_agent(
-    stage: HubStage, state_dir: Path, clock: VirtualClock | None = None
+    stage: HubStage, state_dir: Path, clock: VirtualClock | None = None, **of_agent: Any
 ) -> tuple[StagedAgent, Player]:
     """An agent of a new organization, started, and the organization's owner."""
     organization = await stage.organization()
@@ -27,7 +27,8 @@ async def staged_agent(
         await stage.app(scope, receive, send)  # the hub that runs by then
 
     clock = clock or VirtualClock(stage.clock.now())
-    agent = StagedAgent(made(state_dir), app, clock, enrolment_key=await stage.enrolment_key(organization))
+    key = await stage.enrolment_key(organization)
+    agent = StagedAgent(made(state_dir), app, clock, enrolment_key=key, **of_agent)
     await agent.start()
     return agent, owner
 

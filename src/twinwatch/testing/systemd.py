@@ -151,7 +151,8 @@ class SystemdSandbox:
         if self._process is None:
             return
         with suppress(OSError, IndexError):
-            os.kill(self.pid, signal.SIGKILL)
+            if pid := self.pid:  # it may have powered itself off; 0 would be our own process group
+                os.kill(pid, signal.SIGKILL)
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(1)
         with suppress(ProcessLookupError):

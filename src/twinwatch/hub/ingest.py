@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from uuid import UUID
@@ -38,13 +38,12 @@ class Committed:
     organization_id: UUID
     server_id: UUID
     frames: list[Frame]
-    series: dict[str, tuple[int, ...]]
+    series: Mapping[str, Sequence[int]]
 
 
 @dataclass(slots=True)
 class _Waiting:
     arrival: Arrival
-    series: dict[str, tuple[int, ...]]
     verdict: asyncio.Future[Verdict]
 
 
@@ -82,8 +81,9 @@ class Ingest:
             last=max(frame.times[-1] for frame in batch.frames),
             samples=_tidy(batch.frames),
             frames=batch.frames,
+            series=series,
         )
-        waiting = _Waiting(arrival, series, asyncio.get_running_loop().create_future())
+        waiting = _Waiting(arrival, asyncio.get_running_loop().create_future())
         try:
             self._queue.put_nowait(waiting)
         except asyncio.QueueFull:
@@ -123,7 +123,7 @@ class Ingest:
                     waiting.verdict.set_result(verdict)
                 if verdict.fresh:
                     arrival = waiting.arrival
-                    news = Committed(arrival.organization_id, arrival.server_id, arrival.frames, waiting.series)
+                    news = Committed(arrival.organization_id, arrival.server_id, arrival.frames, arrival.series)
                     self._published(news)
         except DatabaseAway:
             pass  # told below, to those who can send again

@@ -55,7 +55,7 @@ from twinwatch.hub.settings import Misconfigured, Settings
 from twinwatch.hub.shapes import Shapes
 from twinwatch.hub.silences import Silences
 from twinwatch.hub.sockets import listen
-from twinwatch.hub.stores import SampleStore
+from twinwatch.hub.stores import Retention, SampleStore
 from twinwatch.hub.stores.log import LogStore
 from twinwatch.hub.throttle import Throttle
 from twinwatch.hub.vault import Vault
@@ -169,7 +169,7 @@ class Hub:
         """
         try:
             await self.database.open()
-            await self._store.tend(self._clock.now(), self._settings.retention_days)
+            await self._store.tend(self._clock.now(), Retention(self._settings.retention_days))
         except (DatabaseAway, TimeoutError) as err:
             raise Misconfigured(f"database unreachable as the hub's own role: {err}") from err
         workers: dict[str, Callable[[], Awaitable[None]]] = {
@@ -206,7 +206,7 @@ class Hub:
     async def _tend(self) -> None:
         while True:
             await asyncio.sleep(TEND_SECONDS)
-            await self._store.tend(self._clock.now(), self._settings.retention_days)
+            await self._store.tend(self._clock.now(), Retention(self._settings.retention_days))
 
 
 async def _ended(tasks: Iterable[asyncio.Task[None]]) -> None:

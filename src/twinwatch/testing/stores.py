@@ -9,23 +9,20 @@ from uuid import UUID
 
 import numpy as np
 
-from twinwatch.hub.stores import Arrival, Last, Points, Stats, Verdict, Window
-from twinwatch.hub.stores.log import step_for
+from twinwatch.hub.stores import Arrival, Last, Measure, Points, Retention, Stats, Verdict, Window
+from twinwatch.hub.stores.steps import ROLLED
 
-DAY_MILLISECONDS = 24 * 3600 * 1000
+SAMPLE_BYTES = 16
 
 
 class MemoryStore:
-    """Keeps samples in dictionaries. ``organization_of`` is ``None`` for a server that is not there, ``series_of``
-    gives the series of a shape's columns."""
+    """Keeps samples in dictionaries. ``organization_of`` is ``None`` for a server that is not there."""
 
-    def __init__(
-        self, organization_of: Callable[[UUID], UUID | None], series_of: Callable[[UUID, str], Sequence[int]]
-    ) -> None:
+    def __init__(self, organization_of: Callable[[UUID], UUID | None]) -> None:
         self._organization_of = organization_of
-        self._series_of = series_of
         self._marks: dict[UUID, int] = defaultdict(int)
-        self._batches: dict[UUID, list[Arrival]] = defaultdict(list)
+        self._samples: dict[UUID, dict[int, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
+        """Server → series → time → value."""
 
     async def write(self, arrivals: Sequence[Arrival]) -> list[Verdict]:
         """See ``SampleStore``."""
@@ -38,34 +35,28 @@ class MemoryStore:
         if arrival.sequence <= self._marks[server]:
             return Verdict(self._marks[server], fresh=False)
         self._marks[server] = arrival.sequence
-        self._batches[server].append(arrival)
+        for frame in arrival.frames:
+            for number, column in zip(arrival.series[frame.shape], frame.columns, strict=True):
+                for time, value in zip(frame.times, column, strict=True):
+                    if value is not None and isfinite(value):
+                        self._samples[server][number].setdefault(time, value)
         return Verdict(arrival.sequence, fresh=True)
-
-    def _samples(self, server_id: UUID) -> dict[int, dict[int, float]]:
-        """Series → time → value; the one that came first stays."""
-        found: dict[int, dict[int, float]] = defaultdict(dict)
-        for arrival in self._batches[server_id]:
-            for frame in arrival.frames:
-                series = self._series_of(server_id, frame.shape)
-                for number, column in zip(series, frame.columns, strict=True):
-                    for time, value in zip(frame.times, column, strict=True):
-                        if value is not None and isfinite(value):
-                            found[number].setdefault(time, value)
-        return found
 
     async def read(self, server_id: UUID, series_ids: Sequence[int], window: Window) -> Points:
         """See ``SampleStore``."""
-        kept = self._samples(server_id)
+        kept = self._samples[server_id]
         inside = [
             {time: value for time, value in kept[number].items() if window.since <= time < window.to}
             for number in series_ids
         ]
         times = sorted({time for some in inside for time in some})
         step = 0
-        if len(times) > window.points:
-            step = step_for(window)
+        if window.least_step or window.step >= ROLLED or len(times) > window.points:
+            step = window.step
             times = list(range(window.since // step * step, window.to, step))
-            inside = [_means(some, step) for some in inside]
+            inside = [_buckets(kept[number], step, window.measure) for number in series_ids]
+        elif window.measure == "count":
+            inside = [dict.fromkeys(some, 1.0) for some in inside]
         values = [[some.get(time, nan) for time in times] for some in inside]
         axis = np.array(times, dtype=np.int64)
         return Points(axis, np.array(values, dtype=np.float64).reshape(len(series_ids), len(times)), step)
@@ -77,7 +68,7 @@ class MemoryStore:
         return {
             server: [
                 Last(number, max(some), some[max(some)])
-                for number, some in self._samples(server).items()
+                for number, some in self._samples[server].items()
                 if some and (series_ids is None or number in series_ids)
             ]
             for server in server_ids
@@ -85,24 +76,44 @@ class MemoryStore:
 
     async def forget(self, server_id: UUID) -> None:
         """See ``SampleStore``."""
-        self._batches.pop(server_id, None)
+        self._samples.pop(server_id, None)
 
-    async def tend(self, now: int, retention_days: int) -> None:
+    async def tend(self, now: int, retention: Retention) -> None:
         """See ``SampleStore``."""
-        for server, batches in self._batches.items():
-            self._batches[server] = [
-                one for one in batches if one.received_at >= now - retention_days * DAY_MILLISECONDS
-            ]
+        for server, series in self._samples.items():
+            organization = self._organization_of(server)
+            cut = now if organization is None else retention.cut(now, organization)
+            for number, some in series.items():
+                series[number] = {time: value for time, value in some.items() if time >= cut}
 
-    async def stats(self) -> Stats:
+    async def stats(self, organization_id: UUID | None = None) -> Stats:
         """See ``SampleStore``."""
-        batches = [arrival for some in self._batches.values() for arrival in some]
-        oldest = min((arrival.first for arrival in batches), default=None)
-        return Stats(sum(arrival.samples for arrival in batches), 100 * len(batches), oldest)
+        times = [
+            time
+            for server, series in self._samples.items()
+            if organization_id in (None, self._organization_of(server))
+            for some in series.values()
+            for time in some
+        ]
+        return Stats(len(times), SAMPLE_BYTES * len(times), min(times, default=None))
 
 
-def _means(samples: dict[int, float], step: int) -> dict[int, float]:
+def _buckets(samples: dict[int, float], step: int, measure: Measure) -> dict[int, float]:
     buckets: dict[int, list[float]] = defaultdict(list)
     for time, value in samples.items():
         buckets[time // step * step].append(value)
-    return {start: sum(some) / len(some) for start, some in buckets.items()}
+    return {start: _measured(some, measure) for start, some in buckets.items()}
+
+
+def _measured(values: list[float], measure: Measure) -> float:
+    match measure:
+        case "mean":
+            return sum(values) / len(values)
+        case "min":
+            return min(values)
+        case "max":
+            return max(values)
+        case "sum":
+            return float(sum(values))
+        case "count":
+            return float(len(values))

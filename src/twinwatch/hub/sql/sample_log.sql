@@ -52,12 +52,21 @@ order by recent.received_at
 -- name: forget
 delete from samples.sample_log where server_id = %(server)s
 
+-- name: expire
+-- What is older than its organization keeps it. Whole partitions went before, so mostly nothing is left for this.
+delete from samples.sample_log as l
+where l.last_at < coalesce(
+  (select t.cut from unnest(%(organizations)s::uuid[], %(cuts)s::timestamptz[]) as t (organization_id, cut)
+   where t.organization_id = l.organization_id),
+  %(cut)s)
+
 -- name: stats
 select coalesce(sum(samples), 0)::bigint as samples, min(first_at) as oldest,
-  coalesce(
-    (select sum(pg_total_relation_size(inhrelid)) from pg_inherits where inhparent = 'samples.sample_log'::regclass), 0
-  )::bigint as size_bytes
+  case when %(organization)s::uuid is null then coalesce(
+    (select sum(pg_total_relation_size(inhrelid)) from pg_inherits where inhparent = 'samples.sample_log'::regclass), 0)
+  else coalesce(sum(octet_length(body)), 0) end::bigint as size_bytes
 from samples.sample_log
+where (%(organization)s::uuid is null or organization_id = %(organization)s)
 
 -- name: make_partitions
 select samples.make_partitions(%(since)s, %(hours)s)

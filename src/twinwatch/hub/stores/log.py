@@ -11,18 +11,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 import msgspec
 import numpy as np
 import psycopg
 import zstandard
-from numpy.typing import NDArray
 
 from twinwatch.hub.db import Database
 from twinwatch.hub.statements import Statements
-from twinwatch.hub.stores import Arrival, Last, Points, Stats, Verdict, Window
+from twinwatch.hub.stores import DAY_MILLISECONDS, Arrival, Last, Points, Retention, Stats, Verdict, Window
+from twinwatch.hub.stores.joining import Pieces, Samples, points_of
 from twinwatch.protocol import limits
 from twinwatch.protocol.codec import inflate
 
@@ -36,7 +36,6 @@ READERS = 2
 """Reads at a time. More would be no faster, and each holds all its batches in memory and slows the event loop, on which
 heartbeats must not wait for charts."""
 RECENT_BATCHES = 4
-STEPS_SECONDS = (1, 2, 5, 10, 15, 30, 60, 120, 180, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
 
 
 class StoredFrame(msgspec.Struct, array_like=True):
@@ -102,12 +101,15 @@ class LogStore:
 
     async def read(self, server_id: UUID, series_ids: Sequence[int], window: Window) -> Points:
         """Points of these series of one server, coarsened to at most ``window.points``."""
+        # The buckets at either end are whole.
+        since = window.since // window.step * window.step
+        to = -(-window.to // window.step) * window.step
         asked = {
             "server": server_id,
             # A sample is at most that far ahead of the clock when it arrives, and may arrive any time after.
-            "arrived": instant(window.since - limits.FUTURE_MILLISECONDS),
-            "since": instant(window.since),
-            "to": instant(window.to),
+            "arrived": instant(since - limits.FUTURE_MILLISECONDS),
+            "since": instant(since),
+            "to": instant(to),
         }
         async with self._reading:
             async with self._database.as_worker() as connection:
@@ -117,7 +119,7 @@ class LogStore:
             frames = await asyncio.to_thread(decode, bodies)
             layout = await self._layout((server_id, frame) for frame in frames)
             numbers = {shape: series for (_, shape), series in layout.items()}
-            return await asyncio.to_thread(columns_of, frames, numbers, series_ids, window)
+            return await asyncio.to_thread(lambda: points_of(columns_of(frames, numbers, series_ids), window))
 
     async def latest(
         self, server_ids: Sequence[UUID], series_ids: Collection[int] | None = None
@@ -139,22 +141,27 @@ class LogStore:
         async with self._database.as_worker() as connection:
             await connection.execute(SQL["forget"], {"server": server_id})
 
-    async def tend(self, now: int, retention_days: int) -> None:
-        """Makes the partitions of the next two days and drops those past keeping."""
+    async def tend(self, now: int, retention: Retention) -> None:
+        """Makes the partitions of the next two days, drops those past keeping, and ends what others keep for less."""
         await self._make_room(now)
+        ended = {
+            "organizations": list(retention.special),
+            "cuts": [instant(retention.cut(now, one)) for one in retention.special],
+            "cut": instant(now - retention.days * DAY_MILLISECONDS),
+        }
         async with self._database.as_worker() as connection:
-            before = instant(now) - timedelta(days=retention_days)
-            await connection.execute(SQL["drop_partitions"], {"before": before})
+            await connection.execute(SQL["drop_partitions"], {"before": instant(retention.longest_cut(now))})
+            await connection.execute(SQL["expire"], ended)
 
     async def _make_room(self, now: int) -> None:
         since = instant(now) - timedelta(hours=1)
         async with self._database.as_worker() as connection:
             await connection.execute(SQL["make_partitions"], {"since": since, "hours": AHEAD_HOURS})
 
-    async def stats(self) -> Stats:
+    async def stats(self, organization_id: UUID | None = None) -> Stats:
         """How much is kept. Cost: reads one column of every row."""
         async with self._database.as_worker() as connection:
-            row = await (await connection.execute(SQL["stats"])).fetchone()
+            row = await (await connection.execute(SQL["stats"], {"organization": organization_id})).fetchone()
         assert row is not None  # noqa: S101
         oldest = row["oldest"]
         return Stats(row["samples"], row["size_bytes"], None if oldest is None else milliseconds(oldest))
@@ -204,96 +211,19 @@ def newest_of(
 
 
 def columns_of(
-    frames: Sequence[StoredFrame], numbers: Mapping[str, Sequence[int]], series_ids: Sequence[int], window: Window
-) -> Points:
-    """The wanted series of these frames on one axis. ``numbers`` are the series of each shape's columns."""
+    frames: Sequence[StoredFrame], numbers: Mapping[str, Sequence[int]], series_ids: Sequence[int]
+) -> list[Pieces]:
+    """What these frames have of the wanted series. ``numbers`` are the series of each shape's columns."""
     rows = {number: row for row, number in enumerate(series_ids)}
-    stretches: dict[str, _Stretch] = {}
-    for place, frame in enumerate(frames):
-        stretch = stretches.get(frame.shape)
-        if stretch is None:
-            found = [(column, rows[n]) for column, n in enumerate(numbers.get(frame.shape, ())) if n in rows]
-            stretch = stretches[frame.shape] = _Stretch([], [], [], [(column, row, []) for column, row in found])
-        stretch.times.extend(frame.times)
-        stretch.places.append(place)
-        stretch.lengths.append(len(frame.times))
-        for column, _, taken in stretch.columns:
-            taken.extend(FLOATS.decode(frame.columns[column]))
-
-    pieces: list[list[_Piece]] = [[] for _ in series_ids]
-    for stretch in stretches.values():
-        times = np.array(stretch.times, dtype=np.int64)
-        inside = (times >= window.since) & (times < window.to)
-        places = np.repeat(np.array(stretch.places, dtype=np.int64), stretch.lengths)[inside]
-        for _, row, column_values in stretch.columns:
-            values = np.array(column_values, dtype=np.float64)  # None becomes NaN
-            pieces[row].append(_Piece(times[inside], values[inside], places))
-    series = [_joined(some) for some in pieces]
-    axis = np.unique(np.concatenate([times for times, _ in series])) if series else np.empty(0, dtype=np.int64)
-    if len(axis) <= window.points:
-        return Points(axis, np.array([_placed(axis, *one) for one in series]).reshape(len(series), len(axis)), step=0)
-    step = step_for(window)
-    axis = np.arange(window.since // step, (window.to - 1) // step + 1, dtype=np.int64) * step
-    return Points(axis, np.array([_means(axis, step, *one) for one in series]), step)
-
-
-def step_for(window: Window) -> int:
-    """The smallest round width in ms whose aligned buckets cover the window with at most ``window.points``."""
-    for seconds in STEPS_SECONDS:
-        step = seconds * 1000
-        if (window.to - 1) // step - window.since // step + 1 <= window.points:
-            return step
-    step = STEPS_SECONDS[-1] * 1000
-    while (window.to - 1) // step - window.since // step + 1 > window.points:
-        step *= 2
-    return step
-
-
-class _Stretch(NamedTuple):
-    """Runs of one shape: their times and, for each wanted column, its row in the answer and its values."""
-
-    times: list[int]
-    places: list[int]
-    lengths: list[int]
-    """Which frames they are, in the order of arrival, and how many runs each holds."""
-    columns: list[tuple[int, int, list[float | None]]]
-
-
-class _Piece(NamedTuple):
-    """What one shape has of a series: times, values, and the places of their frames in the order of arrival."""
-
-    times: NDArray[np.int64]
-    values: NDArray[np.float64]
-    places: NDArray[np.int64]
-
-
-def _joined(pieces: Sequence[_Piece]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """One series: gaps left out, times ascending and once each; of two values at one time the one that came first."""
-    times = np.concatenate([piece.times for piece in pieces] or [np.empty(0, dtype=np.int64)])
-    values = np.concatenate([piece.values for piece in pieces] or [np.empty(0)])
-    if len(pieces) > 1:  # a series in several shapes: by shape is not by arrival
-        arrived = np.argsort(np.concatenate([piece.places for piece in pieces]), kind="stable")
-        times, values = times[arrived], values[arrived]
-    there = ~np.isnan(values)
-    unique, first = np.unique(times[there], return_index=True)
-    return unique, values[there][first]
-
-
-def _placed(axis: NDArray[np.int64], times: NDArray[np.int64], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    row = np.full(len(axis), np.nan)
-    row[np.searchsorted(axis, times)] = values
-    return row
-
-
-def _means(
-    axis: NDArray[np.int64], step: int, times: NDArray[np.int64], values: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    bucket = times // step - axis[0] // step
-    sums = np.bincount(bucket, weights=values, minlength=len(axis))
-    counts = np.bincount(bucket, minlength=len(axis))
-    means = np.full(len(axis), np.nan)
-    np.divide(sums, counts, out=means, where=counts > 0)
-    return means
+    found = [Pieces() for _ in series_ids]
+    for frame in frames:
+        times = np.array(frame.times, dtype=np.int64)
+        for column, number in enumerate(numbers.get(frame.shape, ())):
+            row = rows.get(number)
+            if row is not None:
+                values = np.array(FLOATS.decode(frame.columns[column]), dtype=np.float64)  # None becomes NaN
+                found[row].samples.append(Samples(times, values))
+    return found
 
 
 def instant(milliseconds_utc: int) -> datetime:

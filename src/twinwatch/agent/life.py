@@ -35,10 +35,13 @@ from twinwatch.agent.uplink import Uplink
 from twinwatch.agent.uplink.enrolment import enrol
 from twinwatch.agent.uplink.line import Line
 from twinwatch.agent.uplink.link import Link
+from twinwatch.agent.watching.settings import WitnessSettings
+from twinwatch.agent.watching.witness import Witness
 from twinwatch.agent.worker import Worker
 from twinwatch.monitors.system.facts import host_facts
 from twinwatch.protocol.checks import ConfigurationStanding, Report
 from twinwatch.protocol.configuration import Configuration
+from twinwatch.protocol.control import WitnessAnswer
 from twinwatch.protocol.heartbeat import HeartbeatAnswer
 from twinwatch.protocol.hello import Register
 from twinwatch.protocol.life import Goodbye
@@ -153,6 +156,7 @@ class Life:
             lag=self._scheduler.lag_seconds,
             interval_seconds=lambda: own_interval(self._scheduler.plan),
         )
+        self._witness = Witness(world, self._may_look, self._has_looked)
         self._scheduler.apply(configurator.plan)
         self._declaring = Declaring(self._scheduler, self._custom, host=host_facts(world.host), kinds=kinds)
         standing.on_change(self._checks_have_changed)
@@ -201,6 +205,7 @@ class Life:
                     group.create_task(self._serve(), name="local")
                 if self._settings.hub:
                     group.create_task(self._bring(), name="uplink")
+                    group.create_task(self._witness.run(), name="witness")
                 else:
                     _log.info("no hub is configured: this agent keeps and shows what it sees to itself")
                 started()
@@ -242,6 +247,14 @@ class Life:
 
     async def _keep(self, ticks: Sequence[Tick]) -> None:
         await self._worker.do(self._buffer.keep, ticks)
+
+    def _may_look(self) -> WitnessSettings:
+        settings = self._configurator.settings
+        return settings.witness or WitnessSettings(enabled=settings.remote.taken)
+
+    async def _has_looked(self, seen: WitnessAnswer) -> None:
+        if self._uplink is not None:
+            await self._uplink.answer_witness(seen)
 
     def _has_answered(self, _: HeartbeatAnswer) -> None:
         if self._lives.answered():
@@ -324,6 +337,7 @@ class Life:
             take=self._take,
             wants=self._configurator.wants,
             life=self._lives.told,
+            look=self._witness.ask,
             identity_file=self._settings.state_dir / IDENTITY_FILE,
         )
         await self._uplink.run(self._scheduler.warm)

@@ -18,7 +18,7 @@ from twinwatch.protocol import limits
 from twinwatch.protocol.checks import Report
 from twinwatch.protocol.codec import JSON, MSGPACK, TooLarge, Undecodable, decode
 from twinwatch.protocol.configuration import Configuration
-from twinwatch.protocol.control import REPLACED_CODE, REVOKED_CODE, ConfigurationChanged
+from twinwatch.protocol.control import REPLACED_CODE, REVOKED_CODE, ConfigurationChanged, WitnessAnswer
 from twinwatch.protocol.heartbeat import Heartbeat, HeartbeatAnswer
 from twinwatch.protocol.hello import Register, Registered
 from twinwatch.protocol.life import Goodbye
@@ -48,6 +48,7 @@ class FakeServer:
     duplicates: int = 0
     reports: list[Report] = field(default_factory=list)
     goodbyes: list[Goodbye] = field(default_factory=list)
+    sightings: list[WitnessAnswer] = field(default_factory=list)
     configuration: Configuration = field(default_factory=Configuration)
     control: asyncio.Queue[Message] | None = None
     """What its open control connection is to be sent."""
@@ -180,6 +181,9 @@ class FakeHub:
                     return 204, None
                 case "GET /configuration" if not self.older:
                     return 200, self._speaker(key).configuration
+                case "/witness" if not self.older:
+                    self._speaker(key).sightings.append(decode(body, WitnessAnswer, *content))
+                    return 204, None
                 case "/goodbye" if not self.older:
                     self._speaker(key).goodbyes.append(decode(body, Goodbye, *content))
                     return 204, None

@@ -28,10 +28,12 @@ from twinwatch.protocol.metrics import Chart, Headline, Metric
 from twinwatch.testing.fakes import AsgiApp, AsgiHttp, VirtualClock
 from twinwatch.testing.paper import PaperHttp
 from twinwatch.testing.paper_bus import PaperBus
+from twinwatch.testing.paper_net import PaperNet
 from twinwatch.testing.planning import FixedConfiguration, plan_of
 from twinwatch.world.bus import Bus
 from twinwatch.world.doors import World
 from twinwatch.world.host import Host
+from twinwatch.world.net import Net
 from twinwatch.world.secret import Secret
 from twinwatch.world.supervisor import Supervisor
 
@@ -75,6 +77,7 @@ class StagedAgent:
         monitors: Sequence[Monitor] | None = None,
         host: Host | None = None,
         bus: Bus | None = None,
+        net: Net | None = None,
         **settings: Any,
     ) -> None:
         self.monitor = CountingMonitor()
@@ -89,7 +92,13 @@ class StagedAgent:
             }
         )
         # Its monitors have a network of their own, as in a real agent: what they do cannot hold up the hub's.
-        self._world = World(clock=clock, http=PaperHttp({}), host=host or Host(), bus=bus or PaperBus({}))
+        self._world = World(
+            clock=clock,
+            http=PaperHttp({}),
+            host=host or Host(),
+            bus=bus or PaperBus({}),
+            net=net or PaperNet({}),
+        )
         self.configuration = FixedConfiguration(
             self.settings, plan_of(*([self.monitor] if monitors is None else monitors))
         )

@@ -34,7 +34,9 @@ from twinwatch.agent.configuration.settings import (
 )
 from twinwatch.agent.configuration.shapes import Shape, has_password, texts
 from twinwatch.agent.configuration.thresholds import rules_of
+from twinwatch.agent.configuration.watches import witness_of
 from twinwatch.agent.local.settings import LISTEN, LocalSettings, problem_of
+from twinwatch.agent.watching.settings import WitnessSettings
 from twinwatch.protocol import limits
 from twinwatch.protocol.rules import Rule
 from twinwatch.world.secret import Secret, SecretUnreadable, read_secret
@@ -61,6 +63,7 @@ class Content:
     log: LogSettings | None = None
     buffer: BufferSettings | None = None
     uplink: UplinkSettings | None = None
+    witness: WitnessSettings | None = None
     entries: tuple[Entry, ...] = ()
     rules: tuple[Rule, ...] = ()
     places: dict[str, str] = field(default_factory=dict)
@@ -147,6 +150,7 @@ class _Reading:
             log=self._noted(top, lambda name: self._log(top, name), "log"),
             buffer=self._noted(top, lambda name: self._buffer(top, name), "buffer"),
             uplink=self._noted(top, lambda name: self._uplink(top, name), "uplink"),
+            witness=self._noted(top, lambda name: witness_of(top, name), "witness"),
             entries=self._entries(top.items("monitors")),
             rules=rules_of(top.items("rules"), lambda path: self._document.key_place(("rules", *path)), self._problems),
         )

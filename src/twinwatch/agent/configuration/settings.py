@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from twinwatch.agent.configuration.problems import Misconfigured
 from twinwatch.agent.local.settings import LocalSettings
+from twinwatch.agent.watching.settings import WitnessSettings
 from twinwatch.protocol import limits
 from twinwatch.protocol.durations import duration
 from twinwatch.world.addresses import is_loopback
@@ -80,6 +81,8 @@ class Settings:
     log: LogSettings = LogSettings()
     buffer: BufferSettings = BufferSettings()
     uplink: UplinkSettings = UplinkSettings()
+    witness: WitnessSettings | None = None
+    """What the agent looks at when the hub asks; None: at what is lawful, if the hub may configure anything here."""
 
 
 LIVE = frozenset({"monitor_seconds", "precedence", "remote"})

@@ -284,6 +284,7 @@ class _Merging:
             log=self._log(),
             buffer=self._of_file("buffer", content.buffer) or BufferSettings(),
             uplink=self._of_file("uplink", content.uplink) or UplinkSettings(),
+            witness=self._of_file("witness", content.witness),
         )
 
     def _said(self, argument: str, variable: str) -> _Said | None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from twinwatch.agent.configuration import Misconfigured, Settings
 from twinwatch.agent.configuration.problems import PROBLEMS
+from twinwatch.agent.watching.settings import WitnessSettings
 
 from .kinds import FOUND, Desk, Http, options_in
 
@@ -251,6 +252,21 @@ def test_the_rate_of_a_backlog_can_be_set_and_is_judged(desk: Desk) -> None:
     assert desk.configurator().settings.uplink.bytes_per_second == 512 << 10
     desk.write("hub: https://file\nuplink: {max_bytes_per_second: 1KB}\n")
     assert problems(desk) == ["/agent.yaml:2:32: uplink.max_bytes_per_second: '1KB': expected at least 16KB"]
+
+
+def test_what_a_witness_may_look_at_is_judged(desk: Desk) -> None:
+    desk.write("hub: https://file\nwitness: {forbid: [10.0.0.0/8, '*.Corp.']}\n")
+    said = desk.configurator().settings.witness
+    assert said == WitnessSettings(enabled=True, forbid=("10.0.0.0/8", "*.corp"))
+    desk.write("hub: https://file\nwitness: false\n")
+    assert desk.configurator().settings.witness == WitnessSettings(enabled=False)
+    desk.write("hub: https://file\n")
+    assert desk.configurator().settings.witness is None
+    desk.write("hub: https://file\nwitness: {forbid: [10.0.0.0/99, 7]}\n")
+    assert [one.rpartition(": expected ")[0] for one in problems(desk)] == [
+        "/agent.yaml:2:19: witness.forbid: '10.0.0.0/99'",
+        "/agent.yaml:2:19: witness.forbid: '7'",
+    ]
 
 
 def test_a_file_that_is_missing_a_folder_or_a_pipe_is_told(desk: Desk) -> None:

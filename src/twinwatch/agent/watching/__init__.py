@@ -1,0 +1,1 @@
+"""What the agent watches besides its own server: the hub, the internet, and, when asked, what others cannot reach."""

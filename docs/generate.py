@@ -1,4 +1,6 @@
-"""Writes ``docs/reference`` from the code: commands, metrics, channels and the API. ``--check`` only compares.
+"""Writes ``docs/reference`` from the code: commands, metrics, channels, monitors, API. ``--check`` only compares.
+
+A monitor's page is what its file declares, with what ``docs/setup/<name>.md`` says of setting it up.
 
 Invariant: the same code gives the same bytes, whatever the machine, the environment and the Python version.
 """
@@ -6,14 +8,17 @@ Invariant: the same code gives the same bytes, whatever the machine, the environ
 from __future__ import annotations
 
 import argparse
+import inspect
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 REFERENCE = Path(__file__).parent / "reference"
+SETUP = Path(__file__).parent / "setup"
 BEGINNING = "Generated from the code by `make docs`; do not edit.\n\n"
 GOOD = {"low": "low is good", "high": "high is good", "none": ""}
 
@@ -24,13 +29,20 @@ def main() -> int:
     for name in [name for name in os.environ if name.startswith("TWINWATCH_")]:
         del os.environ[name]  # they are shown as defaults otherwise
     pages = {"commands.md": commands(), "metrics.md": metrics(), "channels.md": channels(), "openapi.json": openapi()}
+    pages |= monitors()
     old = [name for name, text in pages.items() if _read(REFERENCE / name) != text]
+    old += [
+        f"monitors/{path.name}" for path in (REFERENCE / "monitors").glob("*") if f"monitors/{path.name}" not in pages
+    ]
     if checking and old:
         sys.stderr.write(f"not current in docs/reference: {', '.join(old)}; run `make docs`\n")
         return 1
-    REFERENCE.mkdir(exist_ok=True)
+    (REFERENCE / "monitors").mkdir(parents=True, exist_ok=True)
     for name in old:
-        (REFERENCE / name).write_text(pages[name], encoding="utf-8")
+        if name in pages:
+            (REFERENCE / name).write_text(pages[name], encoding="utf-8")
+        else:
+            (REFERENCE / name).unlink()
     return 0
 
 
@@ -65,11 +77,7 @@ def metrics() -> str:
             f"## {monitor.title} (`{name}`)\n\nRead every {monitor.interval_seconds:g} s, "
             f"for at most {monitor.deadline_seconds:g} s.\n"
         )
-        rows = [
-            f"| `{metric.name}` | `{metric.unit}` | {_cell(metric.help)} | {GOOD[metric.good]} |"
-            for metric in monitor.metrics
-        ]
-        sections.append("\n".join(["| metric | unit | | |", "|---|---|---|---|", *rows]) + "\n")
+        sections.append(_metrics(monitor))
         drawn = [
             f"| {_cell(chart.title)} | {', '.join(f'`{metric}`' for metric in chart.metrics)} | "
             f"{', '.join(f'`{label}`' for label in chart.by)} |"
@@ -77,6 +85,95 @@ def metrics() -> str:
         ]
         sections.append("\n".join(["| chart | metrics | a line for each |", "|---|---|---|", *drawn]) + "\n")
     return "\n".join(sections)
+
+
+def monitors() -> dict[str, str]:
+    """A page for each monitor: how to set it up, its options, what alerts, what it measures."""
+    from twinwatch.monitors.discover import discover
+    from twinwatch.monitors.options import schema_of
+
+    pages: dict[str, str] = {}
+    for name, monitor in sorted(discover(()).monitors.items()):
+        sections = [f"# {monitor.title} (`{name}`)\n\n{BEGINNING}{_prose(monitor)}\n"]
+        setup = _read(SETUP / f"{name}.md")
+        if setup:
+            sections.append(setup.replace("](../", "](../../"))
+        schema = schema_of(monitor)
+        sections.append(f"## Options\n\n{_options(schema)}")
+        for part, fields in sorted(schema.get("$defs", {}).items()):
+            if "properties" in fields:
+                sections.append(f"### {part}\n\n{_options(fields)}")
+        if rules := getattr(monitor, "rules", ()):
+            rows = [f"| {_cell(one.name)} | {one.severity} | {_cell(_condition(one))} |" for one in rules]
+            sections.append(
+                "## What alerts by default\n\n"
+                + "\n".join(["| rule | severity | when |", "|---|---|---|", *rows])
+                + "\n"
+            )
+        if monitor.metrics:
+            sections.append(f"## What it measures\n\n{_metrics(monitor)}")
+        pages[f"monitors/{name}.md"] = "\n".join(sections)
+    return pages
+
+
+def _prose(monitor: Any) -> str:
+    """Its docstring: source, cost and rights as a list."""
+    text = (inspect.getdoc(monitor) or "").replace("``", "`")
+    about, *labelled = re.split(r"^(?=(?:Source|Cost|Rights): )", text, flags=re.MULTILINE)
+    items = [f"- **{label}**: {' '.join(said.split())}" for label, _, said in (one.partition(": ") for one in labelled)]
+    return "\n".join([about.rstrip(), "", *items] if items else [about])
+
+
+def _options(schema: dict[str, Any]) -> str:
+    required = schema.get("required", ())
+    rows = [
+        f"| `{option}` | {_kind(field)} | {'required' if option in required else _given(field)} | "
+        f"{_cell(field.get('description', ''))} |"
+        for option, field in schema.get("properties", {}).items()
+    ]
+    return "\n".join(["| option | value | default | |", "|---|---|---|---|", *rows]) + "\n" if rows else "None.\n"
+
+
+def _kind(field: dict[str, Any]) -> str:
+    """What may be put in, in a word or two."""
+    if "enum" in field:
+        return ", ".join(f"`{word}`" if word else "empty" for word in sorted(field["enum"], key=str))
+    if "$ref" in field:
+        return f"[{field['$ref'].rpartition('/')[2]}](#{field['$ref'].rpartition('/')[2].lower()})"
+    kinds = [_kind(one) for one in field.get("anyOf", ()) if one.get("type") != "null"]
+    if kinds:
+        return " or ".join(dict.fromkeys(kinds))
+    if field.get("format") in ("password", "duration", "program"):
+        return {"password": "secret text", "duration": "duration", "program": "program"}[field["format"]]
+    inner = field.get("items") or field.get("additionalProperties")
+    words = {"string": "text", "integer": "whole number", "number": "number", "boolean": "yes or no"}
+    words |= {"array": "list of ", "object": "name: "}
+    kind = words.get(field.get("type", ""), "value")
+    return f"{kind}{_kind(inner)}" if isinstance(inner, dict) and inner else kind
+
+
+def _condition(rule: Any) -> str:
+    """When a rule alerts."""
+    if rule.check:
+        text = f"`{rule.check}` is {' or '.join(rule.states)}"
+    else:
+        what = f"`{rule.metric}`"
+        if rule.aggregate != "last":
+            what = f"{rule.aggregate} of {what} over {rule.window}"
+        bounds = [
+            f"{word} {value:g}" for word, value in (("above", rule.above), ("below", rule.below)) if value is not None
+        ]
+        text = f"{what} is {' or '.join(bounds)}" if bounds else f"{what} has had no sample for {rule.no_data}"
+    held = f", for {rule.hold}" if rule.hold else ""
+    return f"{text}{held}"
+
+
+def _metrics(monitor: Any) -> str:
+    rows = [
+        f"| `{metric.name}` | `{metric.unit}` | {_cell(metric.help)} | {GOOD[metric.good]} |"
+        for metric in monitor.metrics
+    ]
+    return "\n".join(["| metric | unit | | |", "|---|---|---|---|", *rows]) + "\n"
 
 
 def channels() -> str:
@@ -120,7 +217,8 @@ def _setting(field: dict[str, Any]) -> str:
 
 def _given(field: dict[str, Any]) -> str:
     default = field.get("default")
-    return f"`{default}`" if default not in (None, "", {}, []) else ""
+    shown = json.dumps(default) if isinstance(default, bool) else default
+    return f"`{shown}`" if default not in (None, "", {}, [], ()) else ""
 
 
 def openapi() -> str:

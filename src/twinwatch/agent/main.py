@@ -17,6 +17,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from enum import IntEnum
 from pathlib import Path
 
@@ -34,6 +35,7 @@ from twinwatch.world.clock import SystemClock
 from twinwatch.world.doors import World
 from twinwatch.world.host import Host
 from twinwatch.world.http import AiohttpHttp
+from twinwatch.world.shelf import FOLDER, FolderShelf
 from twinwatch.world.supervisor import Supervisor
 
 MONITORS_CONNECTIONS = 64
@@ -70,6 +72,7 @@ async def run(args: argparse.Namespace) -> int:
         configurator = Configurator(Sources(args), monitors.found)
         settings = configurator.settings
         open_log(settings.log.format, settings.log.level)
+        world = replace(world, shelf=FolderShelf(settings.state_dir / FOLDER))
         to_hub = AiohttpHttp(ca_file=settings.ca_file, connections=6, proxies=True)
         with state_dir_of_our_own(settings.state_dir):
             where = settings.hub or "no hub"

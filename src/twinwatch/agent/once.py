@@ -27,6 +27,7 @@ from twinwatch.world.clock import SystemClock
 from twinwatch.world.doors import World
 from twinwatch.world.host import Host
 from twinwatch.world.http import AiohttpHttp
+from twinwatch.world.shelf import FOLDER, FolderShelf
 
 PAUSE_SECONDS = 2.0
 """Between the two runs, so that counters become rates."""
@@ -99,7 +100,9 @@ async def run_once(args: argparse.Namespace, found: Found) -> int:
     except Misconfigured as err:
         _log.error("%s", err)
         return 2
-    world = World(clock=SystemClock(), http=AiohttpHttp(), host=Host())
+    # What the running agent keeps is obeyed: a login that a device has refused is not tried once more from here.
+    shelf = FolderShelf(configurator.settings.state_dir / FOLDER)
+    world = World(clock=SystemClock(), http=AiohttpHttp(), host=Host(), shelf=shelf)
     try:
         seen = await glance(configurator.plan, world)
     finally:

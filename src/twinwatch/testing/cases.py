@@ -60,7 +60,8 @@ class Snapshot:
         return World(
             clock=PaperClock(moment.time, moment.monotonic_seconds),
             host=host,
-            http=PaperHttp(reached, hangs=self.hangs),
+            http=(http := PaperHttp(reached, hangs=self.hangs)),
+            unverified_http=http,
             commands=PaperCommands(reached, hangs=self.hangs),
             net=PaperNet(reached, hangs=self.hangs),
             bus=PaperBus(reached, hangs=self.hangs),

@@ -21,6 +21,7 @@ from twinwatch.world.space import Space
 from twinwatch.world.timekeeping import Timekeeping
 
 LIMIT_BYTES = 1 << 20
+SIGNED_IN = " (signed in)"
 
 
 class PaperHost(Host):
@@ -116,7 +117,10 @@ class PaperClock:
 
 
 class PaperHttp:
-    """Answers from ``sources``: by ``METHOD URL`` a whole answer: ``200``, lines of headers, an empty line, a body."""
+    """Answers from ``sources``: by ``METHOD URL`` a whole answer: ``200``, lines of headers, an empty line, a body.
+
+    ``METHOD URL (signed in)`` is what a request with an ``Authorization`` header is answered, if it is there.
+    """
 
     def __init__(self, sources: Mapping[str, str], *, hangs: bool = False) -> None:
         self.sources = dict(sources)
@@ -137,6 +141,8 @@ class PaperHttp:
         if self.hangs:
             await asyncio.Event().wait()
         page = self.sources.get(f"{method} {url}")
+        if "Authorization" in (headers or {}):
+            page = self.sources.get(f"{method} {url}{SIGNED_IN}", page)
         if page is None:
             raise Unreachable("connection refused")
         head, gap, text = page.partition("\n\n")

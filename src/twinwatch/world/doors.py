@@ -9,10 +9,11 @@ from twinwatch.world.clock import Clock
 from twinwatch.world.commands import Commands, HostCommands
 from twinwatch.world.guard import Guard
 from twinwatch.world.host import Host
-from twinwatch.world.http import Http
+from twinwatch.world.http import AiohttpHttp, Http
 from twinwatch.world.mail import Mail
 from twinwatch.world.net import HostNet, Net
 from twinwatch.world.postgres import HostPostgres, Postgres
+from twinwatch.world.shelf import MemoryShelf, Shelf
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +31,14 @@ class World:
     """The system's D-Bus."""
     postgres: Postgres = field(default_factory=HostPostgres)
     """PostgreSQL servers."""
+    unverified_http: Http = field(default_factory=lambda: AiohttpHttp(verify=False))
+    """As ``http``, to devices that can show no certificate but one of their own making."""
+    shelf: Shelf = field(default_factory=MemoryShelf)
+    """What has to be known over a restart."""
 
     async def close(self) -> None:
         """Closes what the doors hold open, where they hold anything."""
-        for door in (self.http, self.bus, self.postgres):
+        for door in (self.http, self.unverified_http, self.bus, self.postgres):
             close = getattr(door, "close", None)
             if close is not None:
                 await close()

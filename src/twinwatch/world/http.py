@@ -127,6 +127,7 @@ class AiohttpHttp:
     ``ca_file``: certificates (PEM) to trust besides the system's. ``proxies``: whether ``HTTP_PROXY``, ``HTTPS_PROXY``
     and ``NO_PROXY`` of the environment are obeyed; this machine itself is never asked through one. ``guard``: what may
     be connected to; a proxy is exempt, and looks names up by itself: through one, only addresses are judged.
+    ``verify`` false: for devices that can show no certificate but one of their own making.
     """
 
     def __init__(
@@ -137,7 +138,9 @@ class AiohttpHttp:
         connections: int = 8,
         proxies: bool = False,
         guard: Guard | None = None,
+        verify: bool = True,
     ) -> None:
+        self._verify = verify
         self._ca_file = ca_file
         self._guard = guard
         self._proxies = proxies
@@ -254,7 +257,7 @@ class AiohttpHttp:
         if url.startswith(("http:", "ws:")) and (proxy is None or proxy.scheme == "http"):
             return True
         if self._context is None:
-            context = ssl.create_default_context()
+            context = ssl.create_default_context() if self._verify else _trusting()
             if self._ca_file is not None:
                 try:
                     context.load_verify_locations(cafile=str(self._ca_file))
@@ -307,6 +310,13 @@ class _AiohttpSocket:
                 await self._socket.close()
         except (TimeoutError, aiohttp.ClientError, OSError):
             return
+
+
+def _trusting() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 def _failure(err: Exception) -> Unreachable:

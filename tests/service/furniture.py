@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from psycopg.types.json import Jsonb
-
 from twinwatch.protocol.checks import CheckStanding, Report
 from twinwatch.protocol.metrics import Catalogue, Metric, MonitorFacts
 from twinwatch.testing.client import PATIENCE_SECONDS
@@ -41,12 +39,23 @@ async def _alerting(stage: HubStage, player: Player, agent: Voice) -> None:
         assert reply.status == 201, reply
     policies = {"policies": [{"name": "Everyone", "steps": [{"channels": ["kind:*"]}]}]}
     assert (await player.client.put(f"/api/v1/policies?organization_id={organization}", policies)).status == 200
+    probe = {
+        "organization_id": organization,
+        "server_id": str(agent.server_id),
+        "name": "shop",
+        "kind": "http",
+        "settings": {"url": "https://shop.example/", "bearer_token": "hunter2"},
+        "enabled": False,  # nobody tries it while these tests compare
+    }
+    reply = await player.client.post("/api/v1/probes", probe)
+    assert reply.status == 201, reply
+    whose = (player.organization_id, reply.json()["id"])
     await stage.execute(
-        "insert into public.probes (organization_id, server_id, name, body, interval_seconds)"
-        " values (%s, %s, 'p', %s, 60)",
-        player.organization_id,
-        agent.server_id,
-        Jsonb({"kind": "tcp", "target": "example.org:443"}),
+        "insert into public.probe_hours (organization_id, probe_id, hour) values (%s, %s, date_trunc('hour', now()))",
+        *whose,
+    )
+    await stage.execute(
+        "insert into public.probe_days (organization_id, probe_id, day) values (%s, %s, current_date)", *whose
     )
     assert (await agent.fire("r", "test:a")).status == 200
     await until(lambda: stage.post_office.heard("ops", "firing"), PATIENCE_SECONDS)

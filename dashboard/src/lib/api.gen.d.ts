@@ -204,6 +204,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/agent/witness": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Witness
+         * @description Notes what the agent saw of something that it was asked to look at, by its control connection.
+         */
+        post: operations["witness_api_v1_agent_witness_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/auth/v1/token": {
         parameters: {
             query?: never;
@@ -905,6 +925,138 @@ export interface paths {
          * @description Ends a silence now: what is still open is told.
          */
         delete: operations["end_silence_api_v1_silences__silence_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/probes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Probes
+         * @description The organization's probes by name, how they stand, their uptime, and what kinds there are.
+         */
+        get: operations["probes_api_v1_probes_get"];
+        put?: never;
+        /**
+         * Add
+         * @description A new probe. It is tried at once.
+         */
+        post: operations["add_api_v1_probes_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/probes/try": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Trial
+         * @description Tries once what is not saved, and says what that came to.
+         */
+        post: operations["trial_api_v1_probes_try_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/probes/{probe_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One
+         * @description One probe.
+         */
+        get: operations["one_api_v1_probes__probe_id__get"];
+        /**
+         * Change
+         * @description Changes a probe; 409 `version` if it was changed meanwhile. A secret that is written back as `***` stays.
+         */
+        put: operations["change_api_v1_probes__probe_id__put"];
+        post?: never;
+        /**
+         * Delete
+         * @description Removes a probe and its history. Its alerts end.
+         */
+        delete: operations["delete_api_v1_probes__probe_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/probes/{probe_id}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Pause
+         * @description Lets a probe rest, which ends its alerts, or goes on.
+         */
+        post: operations["pause_api_v1_probes__probe_id__pause_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/probes/{probe_id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Test
+         * @description Tries a saved probe now, apart from its history.
+         */
+        post: operations["test_api_v1_probes__probe_id__test_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/probes/{probe_id}/results": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Results
+         * @description Uptime and times for charts, and when it changed: 90 days are kept.
+         */
+        get: operations["results_api_v1_probes__probe_id__results_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1770,6 +1922,45 @@ export interface components {
             name: string;
         };
         /**
+         * NewProbe
+         * @description A probe, and whose it is.
+         */
+        NewProbe: {
+            /**
+             * Version
+             * @default 0
+             */
+            version: number;
+            /** Name */
+            name: string;
+            /** Kind */
+            kind: string;
+            /**
+             * Settings
+             * @description Secret values that are written back as `***` stay as they are.
+             */
+            settings: {
+                [key: string]: unknown;
+            };
+            /**
+             * Interval Seconds
+             * @default 60
+             */
+            interval_seconds: number;
+            /** Server Id */
+            server_id?: string | null;
+            /**
+             * Enabled
+             * @default true
+             */
+            enabled: boolean;
+            /**
+             * Organization Id
+             * Format: uuid
+             */
+            organization_id: string;
+        };
+        /**
          * NewRule
          * @description A rule, and whose it is.
          */
@@ -1912,6 +2103,14 @@ export interface components {
             seconds: number | null;
         };
         /**
+         * PauseProbe
+         * @description Whether it shall rest.
+         */
+        PauseProbe: {
+            /** Paused */
+            paused: boolean;
+        };
+        /**
          * Policies
          * @description All policies of an organization in their order: read, changed and written back whole.
          */
@@ -1960,6 +2159,226 @@ export interface components {
              * @default false
              */
             quiet_holds_down: boolean;
+        };
+        /**
+         * Probe
+         * @description What the hub checks from outside, and how that stands. Secret values read ``***``.
+         */
+        Probe: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /**
+             * Organization Id
+             * Format: uuid
+             */
+            organization_id: string;
+            /**
+             * Server Id
+             * @description The server that it stands for: evidence when that one is silent.
+             */
+            server_id: string | null;
+            /** Name */
+            name: string;
+            /** Kind */
+            kind: string;
+            /** Settings */
+            settings: {
+                [key: string]: unknown;
+            };
+            /**
+             * Target
+             * @description What is tried, for people, without secrets.
+             */
+            target: string;
+            /** Interval Seconds */
+            interval_seconds: number;
+            /**
+             * Enabled
+             * @description One that is off is not tried: paused.
+             */
+            enabled: boolean;
+            /** Version */
+            version: number;
+            /** Secrets Lost */
+            secrets_lost: boolean;
+            /**
+             * State
+             * @description `degraded` also while a failure is not certain yet.
+             * @enum {string}
+             */
+            state: "up" | "degraded" | "down" | "unknown";
+            /** Since */
+            since: number | null;
+            /** Last At */
+            last_at: number | null;
+            /** Last Seconds */
+            last_seconds: number | null;
+            /** Message */
+            message: string;
+            /** Reason */
+            reason: string;
+            /**
+             * Only Here
+             * @description The hub alone cannot reach it: other agents can.
+             */
+            only_here: boolean;
+            /**
+             * Expires At
+             * @description When the certificate that was seen expires.
+             */
+            expires_at: number | null;
+            /** Next At */
+            next_at: number;
+            /** Created At */
+            created_at: number;
+            uptime: components["schemas"]["Uptime"];
+            /**
+             * Recent
+             * @description The last tries, oldest first.
+             */
+            recent: components["schemas"]["ProbeTry"][];
+        };
+        /**
+         * ProbeAllowance
+         * @description How many probes the organization's plan allows, and how many there are.
+         */
+        ProbeAllowance: {
+            /** Probes */
+            probes: number;
+            /** Used */
+            used: number;
+            /** Least Interval Seconds */
+            least_interval_seconds: number;
+            /** Most Interval Seconds */
+            most_interval_seconds: number;
+        };
+        /**
+         * ProbeChange
+         * @description A try that came to something else than the one before.
+         */
+        ProbeChange: {
+            /** At */
+            at: number;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "up" | "degraded" | "down" | "unknown";
+            /** Reason */
+            reason: string;
+            /** Message */
+            message: string;
+        };
+        /**
+         * ProbeHistory
+         * @description Points ascending, spans without tries left out; changes, newest first.
+         */
+        ProbeHistory: {
+            /** Hub Time */
+            hub_time: number;
+            /** Since */
+            since: number;
+            /** To */
+            to: number;
+            /** Step Seconds */
+            step_seconds: number;
+            /** Points */
+            points: components["schemas"]["ProbePoint"][];
+            /** Changes */
+            changes: components["schemas"]["ProbeChange"][];
+        };
+        /**
+         * ProbeKind
+         * @description A kind of probe. ``settings`` is the JSON Schema of its settings.
+         */
+        ProbeKind: {
+            /** Kind */
+            kind: string;
+            /** Title */
+            title: string;
+            /** Help */
+            help: string;
+            /** Settings */
+            settings: {
+                [key: string]: unknown;
+            };
+        };
+        /**
+         * ProbeOutcome
+         * @description What one try came to.
+         */
+        ProbeOutcome: {
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "up" | "degraded" | "down" | "unknown";
+            /** Reason */
+            reason: string;
+            /** Message */
+            message: string;
+            /** Seconds */
+            seconds: number | null;
+            /** Phases */
+            phases: {
+                [key: string]: number;
+            };
+            /** Expires At */
+            expires_at: number | null;
+        };
+        /**
+         * ProbePoint
+         * @description Tries of a span that begins at ``at``.
+         */
+        ProbePoint: {
+            /** At */
+            at: number;
+            /** Tries */
+            tries: number;
+            /** Uptime */
+            uptime: number | null;
+            /**
+             * Mean
+             * @description Seconds; null where no try had a time.
+             */
+            mean: number | null;
+            /** Shortest */
+            shortest: number | null;
+            /** Longest */
+            longest: number | null;
+        };
+        /**
+         * ProbeTry
+         * @description One try.
+         */
+        ProbeTry: {
+            /** At */
+            at: number;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "up" | "degraded" | "down" | "unknown";
+            /** Seconds */
+            seconds: number | null;
+        };
+        /**
+         * Probes
+         * @description Probes by name. ``next`` asks for the page after this one; null: there is none.
+         */
+        Probes: {
+            /** Hub Time */
+            hub_time: number;
+            /** Probes */
+            probes: components["schemas"]["Probe"][];
+            /** Next */
+            next: string | null;
+            /** Kinds */
+            kinds: components["schemas"]["ProbeKind"][];
+            allowance: components["schemas"]["ProbeAllowance"];
         };
         /**
          * ProblemDetails
@@ -2263,6 +2682,40 @@ export interface components {
             rules: components["schemas"]["Rule"][];
         };
         /**
+         * SaveProbe
+         * @description A probe as it shall be. ``version`` is the one that was read and changed; 0 for a new one.
+         */
+        SaveProbe: {
+            /**
+             * Version
+             * @default 0
+             */
+            version: number;
+            /** Name */
+            name: string;
+            /** Kind */
+            kind: string;
+            /**
+             * Settings
+             * @description Secret values that are written back as `***` stay as they are.
+             */
+            settings: {
+                [key: string]: unknown;
+            };
+            /**
+             * Interval Seconds
+             * @default 60
+             */
+            interval_seconds: number;
+            /** Server Id */
+            server_id?: string | null;
+            /**
+             * Enabled
+             * @default true
+             */
+            enabled: boolean;
+        };
+        /**
          * SaveRule
          * @description A rule as it shall be. ``version`` is the one that was read and changed.
          */
@@ -2529,6 +2982,51 @@ export interface components {
             detail: {
                 [key: string]: unknown;
             };
+        };
+        /**
+         * TryProbe
+         * @description What is to be tried once, without being saved.
+         */
+        TryProbe: {
+            /**
+             * Organization Id
+             * Format: uuid
+             */
+            organization_id: string;
+            /**
+             * Probe Id
+             * @description The saved one whose secrets `***` stands for.
+             */
+            probe_id?: string | null;
+            /** Kind */
+            kind: string;
+            /** Settings */
+            settings: {
+                [key: string]: unknown;
+            };
+        };
+        /**
+         * Uptime
+         * @description The share of the judged time in which it was up or degraded, 0 to 1; null where none was judged.
+         */
+        Uptime: {
+            /**
+             * Day
+             * @description Of the last 24 hours.
+             */
+            day: number | null;
+            /** Week */
+            week: number | null;
+            /**
+             * Month
+             * @description Of the last 30 days.
+             */
+            month: number | null;
+            /**
+             * Quarter
+             * @description Of the last 90 days.
+             */
+            quarter: number | null;
         };
         /**
          * User
@@ -3142,6 +3640,24 @@ export interface components {
             /** @default [] */
             told: components["schemas"]["AgentTold"][];
         };
+        /**
+         * WitnessAnswer
+         * @description What a witness saw, posted to ``/api/v1/agent/witness`` (204).
+         *
+         *         ``up``: all is as expected; ``down``: it is not; ``unknown``: the agent could not look, may not, or has its own
+         *         network down: that says nothing about the target.
+         */
+        AgentWitnessAnswer: {
+            id: string;
+            /** @enum {unknown} */
+            outcome: "down" | "unknown" | "up";
+            /** @default  */
+            message: string;
+            /** @default  */
+            reason: string;
+            /** @default 0 */
+            seconds: number;
+        };
     };
     responses: never;
     parameters: never;
@@ -3458,6 +3974,38 @@ export interface operations {
             content: {
                 "application/json": components["schemas"]["AgentDrillResult"];
                 "application/msgpack": components["schemas"]["AgentDrillResult"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    witness_api_v1_agent_witness_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AgentWitnessAnswer"];
+                "application/msgpack": components["schemas"]["AgentWitnessAnswer"];
             };
         };
         responses: {
@@ -4874,6 +5422,307 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    probes_api_v1_probes_get: {
+        parameters: {
+            query: {
+                organization_id: string;
+                state?: ("up" | "degraded" | "down" | "unknown") | null;
+                /** @description Searched for in names. */
+                text?: string;
+                /** @description `next` of the page before. */
+                after?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Probes"];
+                };
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    add_api_v1_probes_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewProbe"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Probe"];
+                };
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    trial_api_v1_probes_try_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TryProbe"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProbeOutcome"];
+                };
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    one_api_v1_probes__probe_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                probe_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Probe"];
+                };
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    change_api_v1_probes__probe_id__put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                probe_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SaveProbe"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Probe"];
+                };
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    delete_api_v1_probes__probe_id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                probe_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    pause_api_v1_probes__probe_id__pause_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                probe_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PauseProbe"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Probe"];
+                };
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    test_api_v1_probes__probe_id__test_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                probe_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProbeOutcome"];
+                };
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    results_api_v1_probes__probe_id__results_get: {
+        parameters: {
+            query?: {
+                /** @description ms UTC, inclusive; a day ago */
+                since?: number | null;
+                /** @description ms UTC, exclusive; now */
+                to?: number | null;
+                points?: number;
+            };
+            header?: never;
+            path: {
+                probe_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProbeHistory"];
+                };
             };
             /** @description What is wrong and what to do about it */
             default: {

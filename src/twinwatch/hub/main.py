@@ -8,6 +8,7 @@ import gc
 import logging
 import signal
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +16,6 @@ import uvicorn
 from fastapi import FastAPI
 
 from twinwatch import __version__
-from twinwatch.alerts.forensics import Outside as Seen
 from twinwatch.alerts.liveness import Span
 from twinwatch.hub.accounts import Accounts
 from twinwatch.hub.agents import Agents
@@ -33,6 +33,7 @@ from twinwatch.hub.api import channels as channel_routes
 from twinwatch.hub.api import configurations as configuration_routes
 from twinwatch.hub.api import pages, servers
 from twinwatch.hub.api import policies as policy_routes
+from twinwatch.hub.api import probes as probe_routes
 from twinwatch.hub.api.doors import Rooms, install_handlers
 from twinwatch.hub.auth import Auth
 from twinwatch.hub.bundles import Bundles
@@ -49,6 +50,13 @@ from twinwatch.hub.kinds import channel_kinds
 from twinwatch.hub.live import Live
 from twinwatch.hub.migrations import migrate
 from twinwatch.hub.policies import Policies
+from twinwatch.hub.probes import Probes
+from twinwatch.hub.probing.canaries import Canaries, canary_of
+from twinwatch.hub.probing.evidence import Evidence
+from twinwatch.hub.probing.keeper import Keeper
+from twinwatch.hub.probing.ledger import Ledger
+from twinwatch.hub.probing.pinger import Pinger
+from twinwatch.hub.probing.witnesses import Witnesses
 from twinwatch.hub.reports import Reports
 from twinwatch.hub.rules import Rules
 from twinwatch.hub.settings import Misconfigured, Settings
@@ -62,10 +70,14 @@ from twinwatch.hub.vault import Vault
 from twinwatch.hub.views import PROBLEMS
 from twinwatch.hub.watchdog import Watchdog
 from twinwatch.world.clock import Clock, SystemClock
-from twinwatch.world.doors import Outside
+from twinwatch.world.doors import Outside, World
 from twinwatch.world.guard import Guard
+from twinwatch.world.host import Host
 from twinwatch.world.http import AiohttpHttp
 from twinwatch.world.mail import SmtpMail
+from twinwatch.world.net import HostNet, Net
+from twinwatch.world.net.guarded import GuardedNet
+from twinwatch.world.net.naming import Names
 
 log = logging.getLogger(__name__)
 
@@ -80,15 +92,20 @@ TRIAL_SECONDS = 15.0
 EVENT_REQUESTS = 200
 EVENT_SECONDS = 1.0
 MESSAGE_CONNECTIONS = 64
+PROBED_NAMES = 64
+"""Most names that are looked up at a time: some of them belong to people who let them hang."""
 
 
 class Hub:
     """A hub on one database: ``app`` answers requests between ``start`` and ``stop``.
 
-    ``kinds`` are the kinds of channels, ``outside`` the doors that messages leave through.
+    ``kinds`` are the kinds of channels, ``outside`` the doors that messages leave through, ``net`` the one to what is
+    probed, before which the guard stands.
     """
 
-    def __init__(self, settings: Settings, url: str, clock: Clock, kinds: Kinds, outside: Outside) -> None:
+    def __init__(
+        self, settings: Settings, url: str, clock: Clock, kinds: Kinds, outside: Outside, net: Net | None = None
+    ) -> None:
         self._settings = settings
         self._clock = clock
         self.database = Database(url)
@@ -110,8 +127,24 @@ class Hub:
         channels = Channels(clock, self.database, vault, kinds, self._wake)
         self._outbox = Outbox(clock, self.database, channels, outside, links)
         self._lookout = Lookout(clock, self.database, self._engine)
+        guard = outside.guard or Guard(private=settings.private_networks)
+        host_net = net or HostNet(Names(threads=PROBED_NAMES))
+        # Tries are measured by the machine's clock, whatever the time is said to be.
+        unguarded = World(SystemClock(), Host(), outside.http, net=host_net)
+        world = replace(unguarded, net=GuardedNet(host_net, guard))
+        self._canaries = Canaries([canary_of(text) for text in settings.canaries], unguarded)
+        self._witnesses = Witnesses(clock, self.database, self._controls.connected, self._controls.say)
+        keeper = Keeper(vault)
+        ledger = Ledger(clock, self.database, self._engine, settings.patience)
+        self._pinger = Pinger(clock, self.database, keeper, ledger, self._witnesses, self._canaries, world)
         self._watchdog = Watchdog(
-            clock, self.database, settings.patience, self._engine, self._herald.changed, outside=nobody_looks
+            clock,
+            self.database,
+            settings.patience,
+            self._engine,
+            self._herald.changed,
+            outside=Evidence(clock, self.database, keeper, self._witnesses).of,
+            blind=lambda: self._canaries.fail,
         )
         bundles = Bundles(clock, self.database, channels, links, f"{settings.public_url} {settings.agents_relay}")
         self.accounts = Accounts(clock, self.database, channels)
@@ -134,6 +167,7 @@ class Hub:
             intake=Intake(clock, self.database, self._engine),
             live=self.live,
             policies=Policies(clock, self.database, self._engine),
+            probes=Probes(clock, self.database, keeper, ledger, world, guard, self._pinger.wake),
             reports=reports,
             rules=Rules(clock, self.database, settings.patience),
             shapes=shapes,
@@ -141,6 +175,7 @@ class Hub:
             silences=Silences(clock, self.database, self._engine),
             trials=Throttle(clock, burst=TRIALS, seconds=TRIAL_SECONDS),
             watchdog=self._watchdog,
+            witnesses=self._witnesses,
         )
         self.app = application(rooms)
 
@@ -177,9 +212,13 @@ class Hub:
             "herald": self._herald.run,
             "lookout": self._lookout.run,
             "outbox": self._outbox.run,
+            "pinger": self._pinger.run,
             "watchdog": self._watchdog.run,
+            "witnesses": self._witnesses.run,
             "tend": self._tend,
         }
+        if self._canaries.there:
+            workers["canaries"] = self._canaries.run
         self._tasks = [asyncio.create_task(_supervise(name, run), name=name) for name, run in workers.items()]
 
     async def stop(self) -> None:
@@ -193,6 +232,7 @@ class Hub:
     async def look(self) -> None:
         """What the workers do by themselves every second or so, once and now: for tests that set the clock."""
         await self._watchdog.look()
+        await self._pinger.look()
         await self._lookout.look()
         await self._outbox.look()
 
@@ -217,11 +257,6 @@ async def _ended(tasks: Iterable[asyncio.Task[None]]) -> None:
         for task in left:
             task.cancel()
         _, left = await asyncio.wait(left, timeout=CANCEL_SECONDS)
-
-
-async def nobody_looks(organization_id: UUID, server_id: UUID) -> Seen:
-    """What is seen from outside by nobody."""
-    return Seen()
 
 
 async def _supervise(name: str, run: Callable[[], Awaitable[None]]) -> None:
@@ -249,7 +284,7 @@ def application(rooms: Rooms | None) -> FastAPI:
     install_handlers(app)
     for module in (agent_routes, auth_routes, accounts_routes, servers, configuration_routes, alert_routes):
         app.include_router(module.router)
-    for module in (channel_routes, policy_routes, pages):
+    for module in (channel_routes, policy_routes, probe_routes, pages):
         app.include_router(module.router)
     app.include_router(policy_routes.long)
     # Not a mount, which would match every path: a wrong method on a known route could not be told from a page.

@@ -20,6 +20,7 @@ from twinwatch.hub.auth import Person
 from twinwatch.hub.db import Connection, Database
 from twinwatch.hub.lawful import check_text
 from twinwatch.hub.lawful_configurations import check_rule
+from twinwatch.hub.probing.judge import DEFAULTS as PROBE_RULES
 from twinwatch.hub.refusals import Refused, forbidden, invalid, not_found, over_limit
 from twinwatch.hub.settings import Patience
 from twinwatch.hub.statements import Statements
@@ -180,7 +181,7 @@ class Rules:
         }
 
     def _own(self, servers: int) -> list[DefaultRule]:
-        return [
+        silent = [
             DefaultRule(
                 monitor="",
                 rule=RuleView.model_validate(
@@ -190,6 +191,11 @@ class Rules:
             )
             for rung in self._patience.ladder
         ]
+        probing = [
+            DefaultRule(monitor="", rule=RuleView.model_validate(msgspec.to_builtins(rule)), servers=0)
+            for rule in PROBE_RULES
+        ]
+        return [*silent, *probing]
 
 
 def effective(rules: Sequence[DictRow], server_id: UUID, tags: Sequence[str]) -> tuple[Rule, ...]:

@@ -13,6 +13,7 @@ from typing import cast
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from twinwatch.alerts.liveness import DOWN, LATE, Ladder, Threshold
+from twinwatch.hub.probing.canaries import canary_of
 from twinwatch.world.mail import Relay, Security
 from twinwatch.world.secret import Secret
 
@@ -103,7 +104,7 @@ def settings_from(
         mail_from=env.get("TWINWATCH_MAIL_FROM", "").strip(),
         agents_relay=_checked_relay(env, "TWINWATCH_AGENTS_SMTP_URL"),
         private_networks=_flag(env, "TWINWATCH_ALLOW_PRIVATE_NETWORKS"),
-        canaries=tuple(one.strip() for one in env.get("TWINWATCH_CANARIES", "").split(",") if one.strip()),
+        canaries=_canaries(env.get("TWINWATCH_CANARIES", "")),
         dead_man_url=_dead_man(env.get("TWINWATCH_DEAD_MAN_URL", "").strip()),
     )
 
@@ -127,6 +128,16 @@ def _public(url: str) -> str:
     if url and wrong:
         raise Misconfigured(f"public URL {url!r}: expected http://… or https://… and a host, with no path behind it")
     return url
+
+
+def _canaries(text: str) -> tuple[str, ...]:
+    found = tuple(one.strip() for one in text.split(",") if one.strip())
+    try:
+        for one in found:
+            canary_of(one)
+    except ValueError as err:
+        raise Misconfigured(str(err)) from None
+    return found
 
 
 def _dead_man(url: str) -> str:

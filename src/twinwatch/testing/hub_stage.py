@@ -45,6 +45,7 @@ from twinwatch.testing.paper import PaperHttp
 from twinwatch.testing.post_office import NoMail, PostOffice, schema_of, settings_of
 from twinwatch.testing.postgres import SECRET
 from twinwatch.world.doors import Outside
+from twinwatch.world.net import Net
 
 Role = Literal["owner", "admin", "member", "viewer"]
 ROLES: tuple[Role, ...] = ("owner", "admin", "member", "viewer")
@@ -185,7 +186,8 @@ async def say(client: Client, route: str, message: object, *, accept: str = code
 class HubStage:
     """A hub, its clock, and ways to put people and agents before it. Use ``async with``.
 
-    ``owner_url`` is whom it migrates as; ``superuser_url``, if that is somebody else, is how the stage is set.
+    ``owner_url`` is whom it migrates as; ``superuser_url``, if that is somebody else, is how the stage is set; ``net``
+    is what lies behind the guard.
     """
 
     def __init__(
@@ -197,7 +199,11 @@ class HubStage:
         clock: HandClock | None = None,
         patience: Patience | None = None,
         public_url: str = "",
+        private_networks: bool = False,
+        canaries: tuple[str, ...] = (),
+        net: Net | None = None,
     ) -> None:
+        self._net = net
         self.owner_url = owner_url
         self._superuser_url = superuser_url or owner_url
         self.clock = clock or HandClock()
@@ -207,6 +213,8 @@ class HubStage:
             secret=SECRET,
             patience=patience or Patience(),
             public_url=public_url,
+            private_networks=private_networks,
+            canaries=canaries,
         )
         self.post_office = PostOffice(self.clock)
         """What the hub's channels have said."""
@@ -230,7 +238,7 @@ class HubStage:
         """Starts the hub, or a new one on the same database if it was stopped."""
         kinds = Kinds(self.post_office.kinds(), settings_of, schema_of)
         outside = Outside(PaperHttp({}), NoMail())
-        hub = Hub(self.settings, self.serving_url, self.clock, kinds, outside)
+        hub = Hub(self.settings, self.serving_url, self.clock, kinds, outside, self._net)
         await hub.start()
         self._hub = hub
 

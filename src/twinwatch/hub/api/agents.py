@@ -18,7 +18,14 @@ from twinwatch.protocol.alerts import AlertAnswers, AlertEvents
 from twinwatch.protocol.bundle import SealedBundle
 from twinwatch.protocol.checks import Report
 from twinwatch.protocol.configuration import Configuration
-from twinwatch.protocol.control import BundleChanged, ConfigurationChanged, DrillAsked, DrillResult, WitnessAsked
+from twinwatch.protocol.control import (
+    BundleChanged,
+    ConfigurationChanged,
+    DrillAsked,
+    DrillResult,
+    WitnessAnswer,
+    WitnessAsked,
+)
 from twinwatch.protocol.heartbeat import Heartbeat, HeartbeatAnswer
 from twinwatch.protocol.hello import Register, Registered
 from twinwatch.protocol.life import Goodbye
@@ -34,7 +41,7 @@ _, SCHEMAS = msgspec.json.schema_components(
     [
         *(Register, Registered, Heartbeat, HeartbeatAnswer, Batch, BatchAccepted, Catalogue),
         *(Report, Configuration, ConfigurationChanged, BundleChanged, WitnessAsked, DrillAsked),
-        *(AlertEvents, AlertAnswers, SealedBundle, Goodbye, DrillResult),
+        *(AlertEvents, AlertAnswers, SealedBundle, Goodbye, DrillResult, WitnessAnswer),
     ],
     ref_template="#/components/schemas/Agent{name}",
 )
@@ -143,6 +150,15 @@ async def drill(request: Request, hub: Hub) -> Response:
     """Notes what came of a drill on the agent's channels."""
     speaker = await _speaker(request, hub)
     await hub.drills.take(speaker, await _read(request, DrillResult))
+    return Response(status_code=204)
+
+
+@router.post("/witness", status_code=204, openapi_extra=_documented(WitnessAnswer, None, 204))
+async def witness(request: Request, hub: Hub) -> Response:
+    """Notes what the agent saw of something that it was asked to look at, by its control connection."""
+    speaker = await _speaker(request, hub)
+    hub.alert_events.spend(str(speaker.server_id))
+    await hub.witnesses.take(speaker, await _read(request, WitnessAnswer))
     return Response(status_code=204)
 
 

@@ -35,6 +35,8 @@ from twinwatch.hub.herald import Herald
 from twinwatch.hub.ingest import Ingest
 from twinwatch.hub.live import Live
 from twinwatch.hub.policies import Policies
+from twinwatch.hub.probes import Probes
+from twinwatch.hub.probing.witnesses import Witnesses
 from twinwatch.hub.refusals import Refused, unauthorized, unavailable
 from twinwatch.hub.reports import Reports
 from twinwatch.hub.rules import Rules
@@ -76,6 +78,7 @@ class Rooms:
     intake: Intake
     live: Live
     policies: Policies
+    probes: Probes
     reports: Reports
     rules: Rules
     shapes: Shapes
@@ -83,6 +86,7 @@ class Rooms:
     silences: Silences
     trials: Throttle
     watchdog: Watchdog
+    witnesses: Witnesses
 
     async def tell_bundles(self, organization_id: UUID) -> None:
         """Rules, silences, policies, channels or tags have changed: the organization's agents hear of it at once."""

@@ -13,6 +13,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -147,55 +148,81 @@ class Cluster:
 class TcpPostgres:
     """A second server, of any version's binaries, that listens on 127.0.0.1: for clients that know no unix socket.
 
-    ``binaries`` is the folder of ``initdb`` and ``postgres``. Everyone who reaches the port is trusted.
+    ``binaries`` is the folder of ``initdb`` and ``postgres``. Everyone who reaches the port is trusted. ``settings``
+    are of postgresql.conf. With ``standby_of`` it is a streaming standby of that server, by the name ``standby``.
     """
 
-    def __init__(self, binaries: Path) -> None:
-        self._binaries = binaries
+    def __init__(
+        self, binaries: Path, settings: Mapping[str, str] | None = None, *, standby_of: TcpPostgres | None = None
+    ) -> None:
+        self.binaries = binaries
+        self._settings = {"fsync": "off", "autovacuum": "off", **(settings or {})}
+        self._primary = standby_of
+        self._port = free_port()
         self._folder = temporary_folder()
         self._process: subprocess.Popen[bytes] | None = None
         self.url = ""
 
     def __enter__(self) -> TcpPostgres:
-        owner = SYSTEM_USER if os.geteuid() == 0 else None
+        owner = self._owner
         if owner is not None:
             shutil.chown(self._folder, owner, owner)
-        data = self._folder / "data"
-        subprocess.run(  # noqa: S603
-            [self._binaries / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C"],
-            check=True,
-            capture_output=True,
-            cwd="/",
-            user=owner,
-            group=owner,
-        )
-        port = free_port()
-        settings = {"listen_addresses": "127.0.0.1", "port": str(port), "fsync": "off", "autovacuum": "off"}
-        arguments = [str(self._binaries / "postgres"), "-D", str(data), "-k", str(self._folder)]
+        self._run(*self._first())
+        self.start()
+        return self
+
+    @property
+    def data(self) -> Path:
+        """Its data folder."""
+        return self._folder / "data"
+
+    def start(self) -> None:
+        """Starts it, or starts it again."""
+        settings = {"listen_addresses": "127.0.0.1", "port": str(self._port), **self._settings}
+        arguments = [str(self.binaries / "postgres"), "-D", str(self.data), "-k", str(self._folder)]
         for name, value in settings.items():
             arguments += ["-c", f"{name}={value}"]
-        with (self._folder / "log").open("wb") as log:
+        with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603
                 arguments,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd="/",
-                user=owner,
-                group=owner,
+                user=self._owner,
+                group=self._owner,
                 start_new_session=True,
                 preexec_fn=die_with_parent(signal.SIGINT),  # noqa: PLW1509
             )
-        self.url = f"postgresql://postgres@127.0.0.1:{port}/postgres?sslmode=disable"
+        self.url = f"postgresql://postgres@127.0.0.1:{self._port}/postgres?sslmode=disable"
         self._wait()
-        return self
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """Ends it: with SIGINT at once and in order, with SIGQUIT as if the power had gone."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(how)
+            self._process.wait(30)
+
+    def _first(self) -> list[str | Path]:
+        if self._primary is None:
+            return [
+                self.binaries / "initdb",
+                *("-D", self.data, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C"),
+            ]
+        primary = f"{self._primary.url}&application_name=standby"
+        return [self.binaries / "pg_basebackup", *("-D", self.data, "-d", primary, "-R", "-X", "stream", "-c", "fast")]
+
+    def _run(self, *command: str | Path) -> None:
+        subprocess.run(command, check=True, capture_output=True, cwd="/", user=self._owner, group=self._owner)  # noqa: S603
+
+    @property
+    def _owner(self) -> str | None:
+        return SYSTEM_USER if os.geteuid() == 0 else None
 
     def __exit__(
         self, kind: type[BaseException] | None, err: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._process is not None:
-            self._process.send_signal(signal.SIGINT)
-            self._process.wait(30)
+        self.stop()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def database(self, name: str, *, owner: str = "postgres") -> str:

@@ -42,6 +42,7 @@ from twinwatch.hub.configurations import Configurations
 from twinwatch.hub.connections import SERVING, allow_connections
 from twinwatch.hub.controls import Controls
 from twinwatch.hub.db import Database, DatabaseAway
+from twinwatch.hub.dead_man import DeadMan
 from twinwatch.hub.drills import Drills
 from twinwatch.hub.fleet import Fleet
 from twinwatch.hub.herald import Herald
@@ -73,7 +74,7 @@ from twinwatch.world.clock import Clock, SystemClock
 from twinwatch.world.doors import Outside, World
 from twinwatch.world.guard import Guard
 from twinwatch.world.host import Host
-from twinwatch.world.http import AiohttpHttp
+from twinwatch.world.http import AiohttpHttp, Http
 from twinwatch.world.mail import SmtpMail
 from twinwatch.world.net import HostNet, Net
 from twinwatch.world.net.guarded import GuardedNet
@@ -94,17 +95,25 @@ EVENT_SECONDS = 1.0
 MESSAGE_CONNECTIONS = 64
 PROBED_NAMES = 64
 """Most names that are looked up at a time: some of them belong to people who let them hang."""
+OWN_CONNECTIONS = 4
 
 
 class Hub:
     """A hub on one database: ``app`` answers requests between ``start`` and ``stop``.
 
-    ``kinds`` are the kinds of channels, ``outside`` the doors that messages leave through, ``net`` the one to what is
-    probed, before which the guard stands.
+    ``kinds`` are the kinds of channels, ``outside`` the doors that messages leave through, ``own`` the one to what the
+    operator named, which no guard watches, ``net`` the one to what is probed, before which the guard stands.
     """
 
     def __init__(
-        self, settings: Settings, url: str, clock: Clock, kinds: Kinds, outside: Outside, net: Net | None = None
+        self,
+        settings: Settings,
+        url: str,
+        clock: Clock,
+        kinds: Kinds,
+        outside: Outside,
+        own: Http,
+        net: Net | None = None,
     ) -> None:
         self._settings = settings
         self._clock = clock
@@ -130,8 +139,8 @@ class Hub:
         guard = outside.guard or Guard(private=settings.private_networks)
         host_net = net or HostNet(Names(threads=PROBED_NAMES))
         # Tries are measured by the machine's clock, whatever the time is said to be.
-        unguarded = World(SystemClock(), Host(), outside.http, net=host_net)
-        world = replace(unguarded, net=GuardedNet(host_net, guard))
+        world = World(SystemClock(), Host(), outside.http, net=GuardedNet(host_net, guard))
+        unguarded = replace(world, http=own, net=host_net)
         self._canaries = Canaries([canary_of(text) for text in settings.canaries], unguarded)
         self._witnesses = Witnesses(clock, self.database, self._controls.connected, self._controls.say)
         keeper = Keeper(vault)
@@ -146,6 +155,8 @@ class Hub:
             outside=Evidence(clock, self.database, keeper, self._witnesses).of,
             blind=lambda: self._canaries.fail,
         )
+        looks = {"watchdog": lambda: self._watchdog.looked_at, "outbox": lambda: self._outbox.looked_at}
+        self.dead_man = DeadMan(clock, self.database, own, settings.dead_man_url, looks)
         bundles = Bundles(clock, self.database, channels, links, f"{settings.public_url} {settings.agents_relay}")
         self.accounts = Accounts(clock, self.database, channels)
         rooms = Rooms(
@@ -219,6 +230,8 @@ class Hub:
         }
         if self._canaries.there:
             workers["canaries"] = self._canaries.run
+        if self._settings.dead_man_url:
+            workers["dead man"] = self.dead_man.run
         self._tasks = [asyncio.create_task(_supervise(name, run), name=name) for name, run in workers.items()]
 
     async def stop(self) -> None:
@@ -312,7 +325,8 @@ async def run(settings: Settings) -> None:
     guard = Guard(private=settings.private_networks)
     http = AiohttpHttp(connections=MESSAGE_CONNECTIONS, guard=guard)
     mail = SmtpMail(relay=settings.relay, sender=settings.mail_from, guard=guard)
-    hub = Hub(settings, url, SystemClock(), channel_kinds(settings), Outside(http, mail, guard=guard))
+    own = AiohttpHttp(connections=OWN_CONNECTIONS)
+    hub = Hub(settings, url, SystemClock(), channel_kinds(settings), Outside(http, mail, guard=guard), own)
     await hub.start()
     config = uvicorn.Config(
         hub.app,
@@ -344,6 +358,7 @@ async def run(settings: Settings) -> None:
     finally:
         await hub.stop()
         await http.close()
+        await own.close()
         log.info("hub stopped")
 
 

@@ -123,6 +123,8 @@ class Watchdog:
         self._tasks: set[asyncio.Task[None]] = set()
         self.blind_spans: tuple[Span, ...] = ()
         """When nobody could be heard, as of the last look."""
+        self.looked_at: float | None = None
+        """When it last looked, or saw that another one does, in monotonic seconds."""
 
     async def run(self) -> None:
         """Looks until cancelled. A database that is away postpones the look, it does not end it."""
@@ -146,6 +148,10 @@ class Watchdog:
 
     async def look(self) -> None:
         """One look at everybody."""
+        await self._look()
+        self.looked_at = self._clock.monotonic()
+
+    async def _look(self) -> None:
         moved: list[tuple[DictRow, int]] = []
         async with self._database.as_worker() as connection:
             lead = await (await connection.execute(SQL["lead"])).fetchone()

@@ -202,6 +202,7 @@ class HubStage:
         private_networks: bool = False,
         canaries: tuple[str, ...] = (),
         net: Net | None = None,
+        dead_man_url: str = "",
     ) -> None:
         self._net = net
         self.owner_url = owner_url
@@ -215,9 +216,12 @@ class HubStage:
             public_url=public_url,
             private_networks=private_networks,
             canaries=canaries,
+            dead_man_url=dead_man_url,
         )
         self.post_office = PostOffice(self.clock)
         """What the hub's channels have said."""
+        self.own = PaperHttp({})
+        """Where the hub's own sign of life goes."""
         self._numbers = count(1)
         self._hub: Hub | None = None
         self._owner: psycopg.AsyncConnection | None = None
@@ -238,7 +242,7 @@ class HubStage:
         """Starts the hub, or a new one on the same database if it was stopped."""
         kinds = Kinds(self.post_office.kinds(), settings_of, schema_of)
         outside = Outside(PaperHttp({}), NoMail())
-        hub = Hub(self.settings, self.serving_url, self.clock, kinds, outside, self._net)
+        hub = Hub(self.settings, self.serving_url, self.clock, kinds, outside, self.own, self._net)
         await hub.start()
         self._hub = hub
 

@@ -73,6 +73,8 @@ class Outbox:
         self._queue = Queue(database, self._woken.set)
         self._sending: set[asyncio.Task[None]] = set()
         self._started = clock.now()
+        self.looked_at: float | None = None
+        """When it last looked for something to send, in monotonic seconds."""
 
     def wake(self) -> None:
         """There may be something to send."""
@@ -111,9 +113,8 @@ class Outbox:
     async def look(self) -> int:
         """Claims what is due and begins to send it; the result is how many channels that were."""
         room = SENDERS - len(self._sending)
-        if room <= 0:
-            return 0
-        claims = await self._claim(min(room, CHANNELS))
+        claims = await self._claim(min(room, CHANNELS)) if room > 0 else []
+        self.looked_at = self._clock.monotonic()
         for claim in claims:
             task = asyncio.create_task(self._deliver(claim), name=f"channel {claim.channel['name']}")
             self._sending.add(task)

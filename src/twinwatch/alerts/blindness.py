@@ -6,8 +6,7 @@ listens. One alert is raised about that then, instead of one for each.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import NamedTuple
 
 LEAST_SERVERS = 4
@@ -18,23 +17,23 @@ TOGETHER_MILLISECONDS = 90_000
 
 
 class Heard(NamedTuple):
-    """One server that should be speaking. ``network`` is where it speaks from, empty if that is not known."""
+    """The servers of one network that should be speaking: those that share where they speak from."""
 
-    network: str
-    last_sign_at: int
-    silent: bool
+    servers: int
+    silent: int
+    first_at: int
+    """When the first of the silent ones was last heard, ms UTC; 0 if none is silent."""
+    last_at: int
+    """When the last of the silent ones was."""
 
 
-def is_suspected(servers: Iterable[Heard]) -> bool:
-    """Whether most of them, in several networks, fell silent together."""
-    everyone = list(servers)
-    silent = [one for one in everyone if one.silent]
-    if len(silent) < LEAST_SERVERS or len(silent) <= len(everyone) * SHARE:
+def is_suspected(networks: Sequence[Heard]) -> bool:
+    """Whether most servers, in several networks, fell silent together."""
+    silent = [one for one in networks if one.silent]
+    count = sum(one.silent for one in silent)
+    if count < LEAST_SERVERS or count <= sum(one.servers for one in networks) * SHARE:
         return False
-    times = sorted(one.last_sign_at for one in silent)
-    if times[-1] - times[0] > TOGETHER_MILLISECONDS:
+    if max(one.last_at for one in silent) - min(one.first_at for one in silent) > TOGETHER_MILLISECONDS:
         return False
-    networks = Counter(one.network for one in silent)
-    # A network of its own that is still heard shows that the hub hears.
-    whole = [network for network in networks if all(one.silent for one in everyone if one.network == network)]
-    return len(whole) >= LEAST_NETWORKS
+    # A network of which somebody is still heard shows that the hub hears.
+    return sum(one.silent == one.servers for one in silent) >= LEAST_NETWORKS

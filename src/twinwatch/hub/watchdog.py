@@ -224,7 +224,10 @@ class Watchdog:
             return None
         asked = {"silent": instant(now - MISSED_MILLISECONDS), "since": instant(now - EXPECTED_MILLISECONDS)}
         everyone = await (await connection.execute(SQL["everyone"], asked)).fetchall()
-        heard = [Heard(one["network"], milliseconds(one["last_heartbeat_at"]), one["silent"]) for one in everyone]
+        heard = [
+            Heard(one["servers"], one["silent"], ms_or_none(one["first_at"]) or 0, ms_or_none(one["last_at"]) or 0)
+            for one in everyone
+        ]
         suspected = is_suspected(heard)
         if since is None:
             if not suspected:
@@ -243,7 +246,7 @@ class Watchdog:
         log.error(
             "%d of %d servers fell silent at once, in several networks: it may be this hub that does not hear",
             sum(one.silent for one in heard),
-            len(heard),
+            sum(one.servers for one in heard),
         )
         several: dict[UUID, list[DictRow]] = {}
         for row in silent:

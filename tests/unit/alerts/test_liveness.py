@@ -66,24 +66,26 @@ def test_a_reboot_that_was_announced_gets_its_time_and_no_more() -> None:
     assert level_of(signs._replace(leaving="shutdown"), LADDER, T + 121_000) == 2
 
 
-def heard(network: str, count: int, *, silent: bool, at: int = T) -> list[Heard]:
-    return [Heard(network, at + number * 1000, silent) for number in range(count)]
+def network(silent: int, *, heard: int = 0, at: int = T) -> Heard:
+    """Of those that are silent one fell silent every second."""
+    return Heard(silent + heard, silent, at if silent else 0, at + (silent - 1) * 1000 if silent else 0)
 
 
 @pytest.mark.parametrize(
-    ("servers", "suspected"),
+    ("networks", "suspected"),
     [
-        (heard("a", 10, silent=True) + heard("b", 10, silent=True), True),
-        (heard("a", 10, silent=True) + heard("b", 11, silent=False), False),
-        (heard("a", 20, silent=True), False),
-        (heard("a", 3, silent=True), False),
-        (heard("a", 10, silent=True) + heard("b", 10, silent=True, at=T - 3_600_000), False),
-        (heard("a", 10, silent=True) + heard("b", 8, silent=True) + heard("b", 1, silent=False), False),
+        ([network(10), network(10)], True),
+        ([network(10), network(0, heard=11)], False),
+        ([network(10), network(10), network(0, heard=19)], True),
+        ([network(20)], False),
+        ([network(3)], False),
+        ([network(10), network(10, at=T - 3_600_000)], False),
+        ([network(10), network(8, heard=1)], False),
         ([], False),
     ],
-    ids=["two networks", "one is heard", "one network", "few", "not together", "its network is heard", "nobody"],
+    ids=["two", "most are heard", "some are heard", "one", "few", "not together", "its own is heard", "nobody"],
 )
 def test_the_hub_suspects_itself_when_most_of_several_networks_fall_silent_together(
-    servers: list[Heard], suspected: bool
+    networks: list[Heard], suspected: bool
 ) -> None:
-    assert is_suspected(servers) is suspected
+    assert is_suspected(networks) is suspected

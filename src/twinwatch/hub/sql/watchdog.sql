@@ -21,10 +21,13 @@ where s.last_heartbeat_at is not null
     or (s.fast and s.last_heartbeat_at < %(fast)s))
 
 -- name: everyone
--- Who is expected to speak: for the question whether it is the hub that does not hear.
-select s.network, s.last_heartbeat_at, s.last_heartbeat_at < %(silent)s as silent
+-- Who is expected to speak, by network: for the question whether it is the hub that does not hear.
+select count(*) as servers, count(*) filter (where s.last_heartbeat_at < %(silent)s) as silent,
+  min(s.last_heartbeat_at) filter (where s.last_heartbeat_at < %(silent)s) as first_at,
+  max(s.last_heartbeat_at) filter (where s.last_heartbeat_at < %(silent)s) as last_at
 from public.servers as s
 where s.last_heartbeat_at >= %(since)s
+group by s.network
 
 -- name: level
 update public.servers set level = %(level)s, level_since = %(now)s where id = %(server)s and level = %(before)s

@@ -5,7 +5,7 @@ An engine joins the suite by a subclass of ``Ground`` in ``GROUNDS``.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
 from typing import Any, ClassVar
@@ -15,8 +15,9 @@ import psycopg
 
 from twinwatch.hub.db import Database
 from twinwatch.hub.migrations import migrate
-from twinwatch.hub.stores import Arrival, Measure, Points, SampleStore, Window
-from twinwatch.hub.stores.log import LogStore
+from twinwatch.hub.stores import Arrival, Last, Measure, Points, Retention, SampleStore, Stats, Verdict, Window
+from twinwatch.hub.stores.blocks import BlocksStore
+from twinwatch.hub.stores.compaction import Compaction
 from twinwatch.protocol.samples import Frame
 from twinwatch.testing.fakes import EPOCH
 from twinwatch.testing.postgres import SECRET, Cluster
@@ -68,6 +69,8 @@ class Ground:
     """A store and what it stands on: servers, and shapes ``aaaa…`` (all series) and ``bbbb…`` (all, backwards)."""
 
     store: SampleStore
+    lawful: ClassVar[bool] = True
+    """Whether the laws are tried here: they settle by themselves, at moments of their own."""
 
     async def server(self, series: int = 2, organization_id: UUID | None = None) -> Server:
         """A new server, of a new organization unless one is named."""
@@ -108,21 +111,29 @@ class MemoryGround(Ground):
         return server.organization_id if server else None
 
 
-class LogGround(Ground):
-    name: ClassVar[str] = "log"
+class BlocksGround(Ground):
+    """Nothing is compacted unless it is settled."""
+
+    name: ClassVar[str] = "blocks"
 
     def __init__(self, database: Database, owner: psycopg.AsyncConnection) -> None:
-        self.store = LogStore(database)
+        self.database = database
+        self.store: SampleStore = BlocksStore(database)
+        self.compaction = Compaction(database)
         self.owner = owner
+        self.database_url = ""
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, cluster: Cluster) -> AsyncIterator[LogGround]:
+    async def open(cls, cluster: Cluster) -> AsyncIterator[BlocksGround]:
         url = cluster.database()
-        database = Database(await migrate(url, SECRET))
+        serving = await migrate(url, SECRET)
+        database = Database(serving)
         await database.open()
         async with await psycopg.AsyncConnection.connect(url, autocommit=True) as owner:
-            yield cls(database, owner)
+            ground = cls(database, owner)
+            ground.database_url = serving
+            yield ground
         await database.close()
         cluster.drop(url)
 
@@ -147,6 +158,9 @@ class LogGround(Ground):
             )
         return Server(self, organization, server, numbers)
 
+    async def settle(self, now: int) -> None:
+        await self.compaction.round(now, Retention(7))
+
     async def gone(self, server: Server) -> None:
         await self.owner.execute("delete from public.servers where id = %s", (server.id,))
 
@@ -156,4 +170,54 @@ class LogGround(Ground):
         return row[0]
 
 
-GROUNDS: list[Any] = [MemoryGround, LogGround]
+class SettledStore:
+    """Does all its work behind after every write, as if days had passed."""
+
+    def __init__(self, ground: BlocksGround, inner: SampleStore, days: int) -> None:
+        self._ground = ground
+        self._inner = inner
+        self._days = days
+
+    async def write(self, arrivals: Sequence[Arrival]) -> list[Verdict]:
+        verdicts = await self._inner.write(arrivals)
+        await self._ground.settle(max((one.received_at for one in arrivals), default=0) + self._days * DAY + 2 * HOUR)
+        return verdicts
+
+    async def read(self, server_id: UUID, series_ids: Sequence[int], window: Window) -> Points:
+        return await self._inner.read(server_id, series_ids, window)
+
+    async def latest(
+        self, server_ids: Sequence[UUID], series_ids: Collection[int] | None = None
+    ) -> dict[UUID, list[Last]]:
+        return await self._inner.latest(server_ids, series_ids)
+
+    async def forget(self, server_id: UUID) -> None:
+        await self._inner.forget(server_id)
+
+    async def tend(self, now: int, retention: Retention) -> None:
+        await self._inner.tend(now, retention)
+
+    async def stats(self, organization_id: UUID | None = None) -> Stats:
+        return await self._inner.stats(organization_id)
+
+
+class SegmentsGround(BlocksGround):
+    """Every batch has left the log by the time that it is read."""
+
+    name: ClassVar[str] = "segments"
+    days: ClassVar[int] = 0
+    lawful: ClassVar[bool] = False
+
+    def __init__(self, database: Database, owner: psycopg.AsyncConnection) -> None:
+        super().__init__(database, owner)
+        self.store = SettledStore(self, self.store, self.days)
+
+
+class DaysGround(SegmentsGround):
+    """And has been merged into its day."""
+
+    name: ClassVar[str] = "days"
+    days: ClassVar[int] = 2
+
+
+GROUNDS: list[Any] = [MemoryGround, BlocksGround, SegmentsGround, DaysGround]

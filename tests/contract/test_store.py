@@ -224,27 +224,27 @@ async def test_each_organization_keeps_its_samples_as_long_as_it_may(ground: Gro
     short, long = await ground.server(1), await ground.server(1)
     retention = Retention(2, {long.organization_id: 90})
     now = EPOCH + 20 * DAY
-    for day in range(21):
+    for day in range(0, 21, 2):
         for server in (short, long):
             time = EPOCH + day * DAY
             await server.push((time, (float(day),)), received_at=time)
     await ground.store.tend(now, retention)
-    assert listed(await long.read(EPOCH, now + 1))[0] == [float(day) for day in range(21)]
+    assert listed(await long.read(EPOCH, now + 1))[0] == [float(day) for day in range(0, 21, 2)]
     kept = listed(await short.read(EPOCH, now + 1))[0]
-    assert kept[-2:] == [19.0, 20.0]
-    assert len(kept) <= 4, "what is past keeping may stay a day longer"
+    assert kept[-2:] == [18.0, 20.0]
+    assert len(kept) <= 3, "what is past keeping may stay a day longer"
 
 
 async def test_a_longer_plan_keeps_what_is_still_there_and_a_shorter_one_ends_it(ground: Ground) -> None:
     server = await ground.server(1)
-    for day in range(10):
+    for day in range(0, 10, 3):
         await server.push((EPOCH + day * DAY, (float(day),)), received_at=EPOCH + day * DAY)
     now = EPOCH + 9 * DAY
     await ground.store.tend(now, Retention(7, {server.organization_id: 90}))
     await ground.store.tend(now, Retention(90, {server.organization_id: 30}))
-    assert len((await server.read(EPOCH, now + 1)).times) == 10
+    assert len((await server.read(EPOCH, now + 1)).times) == 4
     await ground.store.tend(now, Retention(90, {server.organization_id: 3}))
-    assert len((await server.read(EPOCH, now + 1)).times) <= 5
+    assert len((await server.read(EPOCH, now + 1)).times) <= 2
 
 
 async def test_stats_of_one_organization_are_of_no_other(ground: Ground) -> None:

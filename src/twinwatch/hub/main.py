@@ -38,6 +38,7 @@ from twinwatch.hub.api.doors import Rooms, install_handlers
 from twinwatch.hub.auth import Auth
 from twinwatch.hub.bundles import Bundles
 from twinwatch.hub.channels import Channels, Kinds
+from twinwatch.hub.compactor import child as compactor_child
 from twinwatch.hub.configurations import Configurations
 from twinwatch.hub.connections import SERVING, allow_connections
 from twinwatch.hub.controls import Controls
@@ -50,6 +51,7 @@ from twinwatch.hub.ingest import Committed, Ingest
 from twinwatch.hub.kinds import channel_kinds
 from twinwatch.hub.live import Live
 from twinwatch.hub.migrations import migrate
+from twinwatch.hub.plans import Plans
 from twinwatch.hub.policies import Policies
 from twinwatch.hub.probes import Probes
 from twinwatch.hub.probing.canaries import Canaries, canary_of
@@ -64,8 +66,8 @@ from twinwatch.hub.settings import Misconfigured, Settings
 from twinwatch.hub.shapes import Shapes
 from twinwatch.hub.silences import Silences
 from twinwatch.hub.sockets import listen
-from twinwatch.hub.stores import Retention, SampleStore
-from twinwatch.hub.stores.log import LogStore
+from twinwatch.hub.stores import SampleStore
+from twinwatch.hub.stores.blocks import BlocksStore
 from twinwatch.hub.throttle import Throttle
 from twinwatch.hub.vault import Vault
 from twinwatch.hub.views import PROBLEMS
@@ -119,7 +121,8 @@ class Hub:
         self._clock = clock
         self.database = Database(url)
         self._tasks: list[asyncio.Task[None]] = []
-        self._store: SampleStore = LogStore(self.database)
+        self._store: SampleStore = BlocksStore(self.database)
+        self._plans = Plans(self.database, settings.retention_days)
         self.live = Live()
         shapes = Shapes(self.database)
         vault = Vault(settings.secret)
@@ -215,7 +218,7 @@ class Hub:
         """
         try:
             await self.database.open()
-            await self._store.tend(self._clock.now(), Retention(self._settings.retention_days))
+            await self._store.tend(self._clock.now(), await self._plans.retention())
         except (DatabaseAway, TimeoutError) as err:
             raise Misconfigured(f"database unreachable as the hub's own role: {err}") from err
         workers: dict[str, Callable[[], Awaitable[None]]] = {
@@ -259,7 +262,7 @@ class Hub:
     async def _tend(self) -> None:
         while True:
             await asyncio.sleep(TEND_SECONDS)
-            await self._store.tend(self._clock.now(), Retention(self._settings.retention_days))
+            await self._store.tend(self._clock.now(), await self._plans.retention())
 
 
 async def _ended(tasks: Iterable[asyncio.Task[None]]) -> None:
@@ -328,6 +331,9 @@ async def run(settings: Settings) -> None:
     own = AiohttpHttp(connections=OWN_CONNECTIONS)
     hub = Hub(settings, url, SystemClock(), channel_kinds(settings), Outside(http, mail, guard=guard), own)
     await hub.start()
+    compactor = compactor_child(url, settings.retention_days)
+    await compactor.start()
+    keeping = asyncio.create_task(compactor.keep(), name="compactor")
     config = uvicorn.Config(
         hub.app,
         log_config=None,
@@ -356,6 +362,8 @@ async def run(settings: Settings) -> None:
     try:
         await server.serve(sockets=[listening])
     finally:
+        keeping.cancel()
+        await compactor.stop()
         await hub.stop()
         await http.close()
         await own.close()

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from twinwatch.hub.db import Database
 from twinwatch.hub.stores import Window
-from twinwatch.hub.stores.log import READERS, LogStore
+from twinwatch.hub.stores.blocks import READERS, BlocksStore
 
 
 class SlowDatabase:
@@ -28,7 +28,7 @@ class SlowDatabase:
 
 async def test_however_many_charts_are_asked_for_few_are_read_at_a_time() -> None:
     database = SlowDatabase()
-    store = LogStore(cast("Database", database))
+    store = BlocksStore(cast("Database", database))
     async with asyncio.TaskGroup() as group:
         reads = [group.create_task(store.read(uuid4(), [1], Window(0, 1_000, 10))) for _ in range(50)]
         for _ in range(10):

@@ -49,9 +49,6 @@ cross join lateral (
 ) as recent
 order by recent.received_at
 
--- name: forget
-delete from samples.sample_log where server_id = %(server)s
-
 -- name: expire
 -- What is older than its organization keeps it. Whole partitions went before, so mostly nothing is left for this.
 delete from samples.sample_log as l
@@ -60,21 +57,8 @@ where l.last_at < coalesce(
    where t.organization_id = l.organization_id),
   %(cut)s)
 
--- name: stats
-select coalesce(sum(samples), 0)::bigint as samples, min(first_at) as oldest,
-  case when %(organization)s::uuid is null then coalesce(
-    (select sum(pg_total_relation_size(inhrelid)) from pg_inherits where inhparent = 'samples.sample_log'::regclass), 0)
-  else coalesce(sum(octet_length(body)), 0) end::bigint as size_bytes
-from samples.sample_log
-where (%(organization)s::uuid is null or organization_id = %(organization)s)
-
 -- name: make_partitions
 select samples.make_partitions(%(since)s, %(hours)s)
 
 -- name: drop_partitions
 select samples.drop_partitions(%(before)s)
-
--- name: shapes
-select s.server_id, s.id, s.series_ids
-from public.shapes as s
-join unnest(%(servers)s::uuid[], %(ids)s::text[]) as w (server_id, id) using (server_id, id)

@@ -1,0 +1,120 @@
+"""Columns of samples to bytes and back, lossless: what a block on disk is made of. Pure.
+
+A column is one byte that says how it is kept, and what follows from that:
+
+- ``NONE`` nothing: no sample at all
+- ``ONE`` the value that all samples have, as a double
+- ``DECIMAL`` an exponent (one byte), and the values times ten to it as integers
+- ``FLOAT`` the values as doubles
+
+with ``GAPS`` added where samples are missing: then the places of those that are there come first, as bits in zstd with
+their length before them. Integers and doubles are compressed by pcodec. What monitors yield has few decimal digits;
+as integers it takes half of what it takes as doubles.
+
+Source: https://github.com/pcodec/pcodec/blob/main/docs/format.md
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+import numpy as np
+import zstandard
+from numpy.typing import NDArray
+from pcodec import ChunkConfig, standalone
+
+Times = NDArray[np.int64]
+Values = NDArray[np.float64]
+
+NONE, ONE, DECIMAL, FLOAT = range(4)
+GAPS = 0x80
+LARGEST = float(1 << 53)
+EXPONENTS = range(10)
+PROBE = 24
+"""So many values are tried before all are."""
+
+CONFIG = ChunkConfig(compression_level=8)
+
+
+def pack_times(times: Times) -> bytes:
+    """Ascending times, ms UTC."""
+    return pack_numbers(times)
+
+
+def unpack_times(packed: bytes) -> Times:
+    """What ``pack_times`` was given."""
+    return unpack_numbers(packed)
+
+
+def pack_values(values: Values) -> bytes:
+    """One column; NaN = no sample."""
+    gaps = np.isnan(values)
+    if not gaps.any():
+        kind, rest = _kept(values)
+        return bytes([kind]) + rest
+    if gaps.all():
+        return bytes([NONE])
+    bits = zstandard.ZstdCompressor(level=3).compress(np.packbits(~gaps).tobytes())
+    kind, rest = _kept(values[~gaps])
+    return bytes([kind | GAPS]) + struct.pack("<I", len(bits)) + bits + rest
+
+
+def unpack_values(packed: bytes, count: int) -> Values:
+    """The column of so many places that ``pack_values`` was given."""
+    kind, rest = packed[0], packed[1:]
+    if kind == NONE:
+        return np.full(count, np.nan)
+    if not kind & GAPS:
+        return _unpacked(kind, rest, count)
+    (length,) = struct.unpack_from("<I", rest)
+    bits = zstandard.ZstdDecompressor().decompress(rest[4 : 4 + length])
+    there = np.unpackbits(np.frombuffer(bits, dtype=np.uint8), count=count).astype(bool)
+    values = np.full(count, np.nan)
+    values[there] = _unpacked(kind & ~GAPS, rest[4 + length :], int(there.sum()))
+    return values
+
+
+def pack_numbers(numbers: NDArray[Any]) -> bytes:
+    """int64 or float64, at least one."""
+    return bytes(standalone.simple_compress(np.ascontiguousarray(numbers), CONFIG))
+
+
+def unpack_numbers(packed: bytes) -> NDArray[Any]:
+    """What ``pack_numbers`` was given."""
+    return np.asarray(standalone.simple_decompress(packed))
+
+
+def exponent_of(values: Values) -> int | None:
+    """The least power of ten that makes integers of all these values, from which they come back to the last bit."""
+    for exponent in EXPONENTS:
+        scale = 10.0**exponent
+        for some in (values[:PROBE], values):
+            whole = np.rint(some * scale)
+            # Compared as bits: -0.0 is not 0.0.
+            back = (whole + 0.0) / scale
+            if not (back.view(np.int64) == some.view(np.int64)).all() or np.abs(whole).max() > LARGEST:
+                break
+        else:
+            return exponent
+    return None
+
+
+def _kept(values: Values) -> tuple[int, bytes]:
+    bits = values.view(np.int64)
+    if (bits == bits[0]).all():
+        return ONE, struct.pack("<d", values[0])
+    with np.errstate(over="ignore", invalid="ignore"):
+        exponent = exponent_of(values)
+    if exponent is None:
+        return FLOAT, pack_numbers(values)
+    whole = np.rint(values * 10.0**exponent).astype(np.int64)
+    return DECIMAL, bytes([exponent]) + pack_numbers(whole)
+
+
+def _unpacked(kind: int, rest: bytes, count: int) -> Values:
+    if kind == ONE:
+        return np.full(count, struct.unpack("<d", rest)[0])
+    if kind == DECIMAL:
+        return unpack_numbers(rest[1:]) / 10.0 ** rest[0]
+    return unpack_numbers(rest)

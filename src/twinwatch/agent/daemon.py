@@ -10,17 +10,20 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 
+from twinwatch.agent.alerting.memory import FILE as MEMORY_FILE
+from twinwatch.agent.alerting.memory import Memory
 from twinwatch.agent.buffer import Buffer
 from twinwatch.agent.configuration import Misconfigured
 from twinwatch.agent.identity import known_identity
-from twinwatch.agent.life import Configuring, Life
+from twinwatch.agent.life import Configuring, Life, Telling
 from twinwatch.agent.lives import Gaps, Lives
 from twinwatch.agent.standing import Standing
 from twinwatch.agent.status import Status
 from twinwatch.agent.worker import Worker
 from twinwatch.protocol.metrics import MonitorKind
-from twinwatch.world.doors import World
+from twinwatch.world.doors import Outside, World
 from twinwatch.world.http import Http
+from twinwatch.world.mail import SmtpMail
 from twinwatch.world.supervisor import Supervisor
 
 BUFFER_FILE = "buffer.sqlite3"
@@ -30,7 +33,8 @@ class Agent:
     """One agent. ``started`` is called once all of it runs; ``kinds`` is what could run, for the catalogue.
 
     ``to_hub`` is the door to the hub where that is not the monitors': theirs may be full of targets that hang.
-    ``inline`` keeps SQLite on the event loop, for virtual time; ``local`` false leaves out the local server.
+    ``telling`` is how it speaks to people. ``inline`` keeps SQLite on the event loop, for virtual time; ``local`` false
+    leaves out the local server.
     """
 
     def __init__(
@@ -44,6 +48,7 @@ class Agent:
         started: Callable[[], None] = lambda: None,
         inline: bool = False,
         local: bool = True,
+        telling: Telling | None = None,
     ) -> None:
         self._configurator = configurator
         self._world = world
@@ -51,6 +56,7 @@ class Agent:
         self._kinds = kinds
         self._supervisor = supervisor or Supervisor({})
         self._started = started
+        self._telling = telling or Telling(Outside(world.http, SmtpMail()))
         self._inline = inline
         self._local = local
         self._reload = asyncio.Event()
@@ -72,6 +78,7 @@ class Agent:
         try:
             opening = partial(Buffer, most_bytes=settings.buffer.most_bytes)
             buffer = await worker.do(opening, settings.state_dir / BUFFER_FILE, clock.now())
+            memory = await worker.do(Memory, settings.state_dir / MEMORY_FILE, clock.now())
             try:
                 self._life = life = Life(
                     self._configurator,
@@ -84,9 +91,13 @@ class Agent:
                     kinds=self._kinds,
                     supervisor=self._supervisor,
                     standing=Standing(clock, await worker.do(buffer.checks)),
+                    memory=memory,
+                    known=await worker.do(memory.known),
+                    telling=self._telling,
                 )
                 await life.live(stop, self._started, self._reload, local=self._local)
             finally:
+                await worker.do(memory.close)
                 await worker.do(buffer.close)
         finally:
             worker.close()

@@ -21,7 +21,7 @@ from twinwatch.world.host import Host, Missing, Refused
 from twinwatch.world.secret import Secret
 
 FILE = "identity.json"
-BELONGINGS = ("buffer.sqlite3", "configuration.json", "life.json")
+BELONGINGS = ("buffer.sqlite3", "configuration.json", "life.json", "alerts.sqlite3", "bundle.sealed", "bundle.key")
 """What of another machine's must not be taken for one's own."""
 
 _log = logging.getLogger(__name__)

@@ -10,12 +10,18 @@ import asyncio
 import logging
 import os
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
 import msgspec
 
 from twinwatch import __version__
+from twinwatch.agent import own
+from twinwatch.agent.alerting.addressing import FileAlerts
+from twinwatch.agent.alerting.alerting import Alerting
+from twinwatch.agent.alerting.channels import KindNamed
+from twinwatch.agent.alerting.memory import Known, Memory
 from twinwatch.agent.buffer import Buffer, Page, Place, Tick
 from twinwatch.agent.catalogue import own_interval
 from twinwatch.agent.configuration import Settings
@@ -24,6 +30,7 @@ from twinwatch.agent.identity import FILE as IDENTITY_FILE
 from twinwatch.agent.identity import Identity, Registration, keep_identity
 from twinwatch.agent.leaving import leaving_of
 from twinwatch.agent.lives import Lives
+from twinwatch.agent.local.custom import MONITOR as CUSTOM
 from twinwatch.agent.local.custom import Custom
 from twinwatch.agent.local.remembered import FILE as CUSTOM_FILE
 from twinwatch.agent.own import Appetite
@@ -39,6 +46,7 @@ from twinwatch.agent.watching.settings import WitnessSettings
 from twinwatch.agent.watching.witness import Witness
 from twinwatch.agent.worker import Worker
 from twinwatch.monitors.system.facts import host_facts
+from twinwatch.notify.discover import kind_named
 from twinwatch.protocol.checks import ConfigurationStanding, Report
 from twinwatch.protocol.configuration import Configuration
 from twinwatch.protocol.control import WitnessAnswer
@@ -46,7 +54,8 @@ from twinwatch.protocol.heartbeat import HeartbeatAnswer
 from twinwatch.protocol.hello import Register
 from twinwatch.protocol.life import Goodbye
 from twinwatch.protocol.metrics import MonitorKind
-from twinwatch.world.doors import World
+from twinwatch.protocol.rules import Rule
+from twinwatch.world.doors import Outside, World
 from twinwatch.world.http import Http
 from twinwatch.world.supervisor import Supervisor
 
@@ -56,6 +65,8 @@ TRIM_SECONDS = 600.0
 SETTLE_SECONDS = 1.0
 """Changes of the catalogue and of the checks are gathered for so long before they are passed on."""
 STATUS_SECONDS = 30.0
+HISTORY_TICKS = 20_000
+"""Most ticks that rules look back on after a start."""
 
 _log = logging.getLogger(__name__)
 
@@ -76,6 +87,16 @@ class Configuring(Protocol):
     @property
     def standing(self) -> ConfigurationStanding:
         """What became of the configuration."""
+        ...
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules of the file and of the hub's configuration."""
+        ...
+
+    @property
+    def alerts(self) -> FileAlerts:
+        """What the file says of telling people."""
         ...
 
     @property
@@ -104,6 +125,14 @@ class Configuring(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """How the agent speaks to people: the doors that messages leave through, and what finds a kind of channel."""
+
+    outside: Outside
+    kind_named: KindNamed = kind_named
+
+
 class Life:
     """What runs between opening the buffer and closing it."""
 
@@ -120,6 +149,9 @@ class Life:
         kinds: tuple[MonitorKind, ...],
         supervisor: Supervisor,
         standing: Standing,
+        memory: Memory,
+        known: Known,
+        telling: Telling,
     ) -> None:
         settings = configurator.settings
         self._configurator = configurator
@@ -159,6 +191,26 @@ class Life:
         self._witness = Witness(world, self._may_look, self._has_looked)
         self._scheduler.apply(configurator.plan)
         self._declaring = Declaring(self._scheduler, self._custom, host=host_facts(world.host), kinds=kinds)
+        self.alerting = Alerting(
+            clock=world.clock,
+            worker=worker,
+            memory=memory,
+            known=known,
+            server=settings.server_name,
+            owner=self._owner,
+            hub=bool(settings.hub),
+            state_dir=settings.state_dir,
+            outside=telling.outside,
+            kind_named=telling.kind_named,
+            runs=partial(runs, standing),
+            checks=lambda: (check.name for check in standing.checks),
+            check_interval=self._check_interval,
+            hub_ahead=lambda: self._link.ahead_seconds,
+        )
+        if identity.registration is not None and settings.hub:
+            self.alerting.registered(identity.registration.server_key)
+        self._judge_by()
+        standing.listen(self.alerting.saw, self.alerting.gone)
         standing.on_change(self._checks_have_changed)
         configurator.on_change(self._configuration_has_changed)
 
@@ -170,6 +222,7 @@ class Life:
         stopping = asyncio.create_task(stop.wait(), name="stop")
         try:
             await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            await self.alerting.drain(FLUSH_SECONDS)
         finally:
             self._supervisor.stopping()
             running.cancel()
@@ -179,6 +232,7 @@ class Life:
             running.result()
         await self._custom.flush()
         await self._worker.do(self._buffer.keep_checks, list(self._standing.checks))
+        await self.alerting.finish(FLUSH_SECONDS)
         leaving = await leaving_of(self._world.host, self._world.bus)
         await self._worker.do(self._lives.ended, leaving)
         if self._uplink is not None:
@@ -189,8 +243,10 @@ class Life:
         _log.info("stopped; %d ticks wait for the hub", delivery.pending)
 
     async def _run(self, started: Callable[[], None], reload: asyncio.Event, *, local: bool) -> None:
+        await self.alerting.warm(self._history)
         try:
             async with asyncio.TaskGroup() as group:
+                group.create_task(self.alerting.run(), name="alerting")
                 group.create_task(self._scheduler.run(), name="scheduler")
                 group.create_task(self._appetite.run(), name="appetite")
                 group.create_task(self._custom.run(), name="custom")
@@ -236,6 +292,7 @@ class Life:
             monitors=self._standing.monitors,
             checks=self._standing.checks,
             configuration=self._configurator.standing,
+            alerting=self.alerting.status(),
         )
 
     def report(self) -> Report:
@@ -247,6 +304,34 @@ class Life:
 
     async def _keep(self, ticks: Sequence[Tick]) -> None:
         await self._worker.do(self._buffer.keep, ticks)
+        await self.alerting.took(ticks)
+
+    async def _history(self, since: int, until: int, metrics: Collection[str]) -> list[Tick]:
+        """What the buffer kept of these, as far as there is memory for it."""
+        found: list[Tick] = []
+        place: Place | None = (-1, -1)
+        while place is not None and len(found) < HISTORY_TICKS:
+            page = await self._page(since, until, metrics=metrics, after=place, ticks=1_000)
+            found += page.ticks
+            place = page.after
+        return found
+
+    def _owner(self) -> str:
+        """Whose alerts these are: the server's uuid at its hub, before there is one this installation's."""
+        registration = self._identity.registration
+        return registration.server_uuid if registration else self._identity.install_id
+
+    def _check_interval(self, monitor: str) -> int:
+        interval = next((one.interval_seconds for one in self._scheduler.plan.monitors if one.name == monitor), 0.0)
+        return round(interval * 1000)
+
+    def _judge_by(self) -> None:
+        instances: dict[str, list[str]] = {}
+        for one in self._scheduler.plan.monitors:
+            names = instances.setdefault(one.kind.name, [])
+            if one.name not in names:
+                names.append(one.name)
+        self.alerting.become(self._declaring.catalogue, instances, self._configurator.rules, self._configurator.alerts)
 
     def _may_look(self) -> WitnessSettings:
         settings = self._configurator.settings
@@ -271,11 +356,13 @@ class Life:
 
     def _configuration_has_changed(self) -> None:
         self._scheduler.apply(self._configurator.plan)
+        self._judge_by()
         if self._uplink is not None:
             self._uplink.report_changed()
             self._uplink.configuration_changed()
 
     def _catalogue_has_changed(self) -> None:
+        self._judge_by()
         if self._uplink is not None:
             self._uplink.catalogue_changed(self._declaring.catalogue)
 
@@ -321,6 +408,7 @@ class Life:
     async def _bring(self) -> None:
         registration = await self._registration()
         await self._worker.do(self._buffer.raise_sequence, registration.sequence_mark)
+        self.alerting.registered(registration.server_key)
         self._uplink = Uplink(
             self._line,
             registration,
@@ -339,6 +427,7 @@ class Life:
             life=self._lives.told,
             look=self._witness.ask,
             identity_file=self._settings.state_dir / IDENTITY_FILE,
+            alerting=self.alerting,
         )
         await self._uplink.run(self._scheduler.warm)
 
@@ -378,6 +467,16 @@ async def pulse(supervisor: Supervisor, alive: Callable[[], Awaitable[None]], st
         await alive()
         supervisor.alive(status())
         await asyncio.sleep(min(STATUS_SECONDS, watchdog / 2) if watchdog else STATUS_SECONDS)
+
+
+def runs(standing: Standing, monitor: str) -> bool | None:
+    """Whether the monitor of this name or type is at work; None: there is none, or nothing for it to watch."""
+    if monitor in (own.NAME, CUSTOM):
+        return True
+    states = {one.state for one in standing.monitors if monitor in (one.name, one.type)}
+    if not states - {"absent"}:
+        return None
+    return "ok" in states
 
 
 def link_status(link: Link, hub: str) -> LinkStatus:

@@ -29,12 +29,14 @@ from twinwatch.agent.configuration.sources import Sources
 from twinwatch.agent.daemon import Agent
 from twinwatch.agent.identity import IdentityUnusable
 from twinwatch.agent.installed import Installed, installed
+from twinwatch.agent.life import Telling
 from twinwatch.agent.logs import open_log
 from twinwatch.agent.uplink.enrolment import EnrolmentRefused
 from twinwatch.world.clock import SystemClock
-from twinwatch.world.doors import World
+from twinwatch.world.doors import Outside, World
 from twinwatch.world.host import Host
 from twinwatch.world.http import AiohttpHttp
+from twinwatch.world.mail import SmtpMail
 from twinwatch.world.shelf import FOLDER, FolderShelf
 from twinwatch.world.supervisor import Supervisor
 
@@ -66,6 +68,7 @@ async def run(args: argparse.Namespace) -> int:
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, _nothing)  # the configuration is about to be read anyway
     to_hub: AiohttpHttp | None = None
+    to_people: AiohttpHttp | None = None
     world = World(clock=SystemClock(), http=monitors_http(), host=Host())
     try:
         monitors = installed_monitors()
@@ -74,6 +77,7 @@ async def run(args: argparse.Namespace) -> int:
         open_log(settings.log.format, settings.log.level)
         world = replace(world, shelf=FolderShelf(settings.state_dir / FOLDER))
         to_hub = AiohttpHttp(ca_file=settings.ca_file, connections=6, proxies=True)
+        to_people = AiohttpHttp(ca_file=settings.ca_file, proxies=True)
         with state_dir_of_our_own(settings.state_dir):
             where = settings.hub or "no hub"
             _log.info("twinwatch agent %s: %s, state in %s", __version__, where, settings.state_dir)
@@ -84,6 +88,7 @@ async def run(args: argparse.Namespace) -> int:
                 kinds=monitors.kinds,
                 supervisor=Supervisor(),
                 started=gc.freeze,
+                telling=Telling(Outside(to_people, SmtpMail(ca_file=settings.ca_file))),
             )
             loop.add_signal_handler(signal.SIGHUP, _hung_up, agent, stop, sys.stderr.isatty())
             await agent.run(stop)
@@ -94,8 +99,9 @@ async def run(args: argparse.Namespace) -> int:
     except EnrolmentRefused as err:
         return _end(Exit.ENROLMENT_REFUSED, err)
     finally:
-        if to_hub is not None:
-            await to_hub.close()
+        for door in (to_hub, to_people):
+            if door is not None:
+                await door.close()
         await world.close()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.remove_signal_handler(number)

@@ -74,6 +74,8 @@ class Standing:
         self._claims: dict[str, dict[str, _Claim]] = {}
         self._published: dict[str, CheckStanding] = {}
         self._callbacks: list[Callable[[], None]] = []
+        self._saw: Callable[[Sequence[CheckStanding]], None] = _nobody
+        self._gone: Callable[[Sequence[str]], None] = _nobody
         self._changed = False
         self._said = 0
 
@@ -83,6 +85,10 @@ class Standing:
         A message alone changes silently.
         """
         self._callbacks.append(callback)
+
+    def listen(self, saw: Callable[[Sequence[CheckStanding]], None], gone: Callable[[Sequence[str]], None]) -> None:
+        """Call ``saw`` with the checks of each run, as they stand after it, and ``gone`` with names that vanish."""
+        self._saw, self._gone = saw, gone
 
     @property
     def checks(self) -> tuple[CheckStanding, ...]:
@@ -157,7 +163,9 @@ class Standing:
             self._publish(name)
         self._become(part, "ok", "")
         self._tell()
-        return [self._published[name] for name in fresh]
+        published = [self._published[name] for name in fresh]
+        self._saw(published)
+        return published
 
     def failed(self, label: str, reason: str) -> None:
         """A run of this part failed, was cut off or was skipped: its checks cannot be judged."""
@@ -171,6 +179,7 @@ class Standing:
             self._claims[name][label] = _Claim(one, stale=True)
             self._publish(name)
         self._tell()
+        self._saw([self._published[name] for name in part.names])
 
     def absent(self, label: str, reason: str) -> None:
         """This part has nothing to watch."""
@@ -214,6 +223,7 @@ class Standing:
             del self._claims[name]
             if self._published.pop(name, None) is not None:
                 self._changed = True
+                self._gone([name])
 
     def _publish(self, name: str) -> None:
         claims = self._claims[name].values()
@@ -249,6 +259,10 @@ class Standing:
             self._changed = False
             for callback in self._callbacks:
                 callback()
+
+
+def _nobody(_: Sequence[object]) -> None:
+    """Nobody judges."""
 
 
 def _worth_a_line(before: CheckStanding | None, check: CheckStanding) -> bool:

@@ -9,6 +9,7 @@ from typing import Literal
 
 import msgspec
 
+from twinwatch.agent.alerting.standing import AlertingStatus
 from twinwatch.protocol.checks import CheckStanding, ConfigurationStanding, MonitorStanding
 from twinwatch.protocol.heartbeat import Delivery
 from twinwatch.protocol.samples import Milliseconds
@@ -60,6 +61,7 @@ class Status(msgspec.Struct, frozen=True):
     monitors: tuple[MonitorStanding, ...] = ()
     checks: tuple[CheckStanding, ...] = ()
     configuration: ConfigurationStanding = ConfigurationStanding()
+    alerting: AlertingStatus = AlertingStatus()
 
     @property
     def well(self) -> bool:

@@ -10,15 +10,25 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from hashlib import sha256
 from uuid import uuid4
 
 import msgspec
 
+from twinwatch.alerts.episodes import key_of
 from twinwatch.protocol import limits
+from twinwatch.protocol.alerts import AlertAnswer, AlertAnswers, AlertEvent, AlertEvents
+from twinwatch.protocol.bundle import Bundle, sealed
 from twinwatch.protocol.checks import Report
 from twinwatch.protocol.codec import JSON, MSGPACK, TooLarge, Undecodable, decode
 from twinwatch.protocol.configuration import Configuration
-from twinwatch.protocol.control import REPLACED_CODE, REVOKED_CODE, ConfigurationChanged, WitnessAnswer
+from twinwatch.protocol.control import (
+    REPLACED_CODE,
+    REVOKED_CODE,
+    BundleChanged,
+    ConfigurationChanged,
+    WitnessAnswer,
+)
 from twinwatch.protocol.heartbeat import Heartbeat, HeartbeatAnswer
 from twinwatch.protocol.hello import Register, Registered
 from twinwatch.protocol.life import Goodbye
@@ -50,6 +60,12 @@ class FakeServer:
     goodbyes: list[Goodbye] = field(default_factory=list)
     sightings: list[WitnessAnswer] = field(default_factory=list)
     configuration: Configuration = field(default_factory=Configuration)
+    bundle: Bundle = field(default_factory=Bundle)
+    events: list[AlertEvent] = field(default_factory=list)
+    """Each that was counted, in order."""
+    event_mark: int = 0
+    asked: list[AlertEvents] = field(default_factory=list)
+    """Every request about alerts."""
     control: asyncio.Queue[Message] | None = None
     """What its open control connection is to be sent."""
 
@@ -80,6 +96,9 @@ class FakeHub:
         self.refuses: Callable[[Frame], bool] = lambda frame: False
         self.batch_ticks = limits.BATCH_FRAMES
         """Most ticks in a batch: a smaller one makes it answer 413."""
+        self.answers: Callable[[str, FakeServer], AlertAnswer] = lambda key, server: AlertAnswer(key, told=True)
+        """What it makes of an episode."""
+        self.reconciles = False
         self.older = False
         """Whether it is a hub that knows nothing of reports, configurations and control connections."""
         self.interval_seconds = 0.0
@@ -90,6 +109,13 @@ class FakeHub:
         """Save the only server's configuration, and tell its agent."""
         self.server.configuration = configuration
         self._tell(self.server)
+
+    def give(self, bundle: Bundle) -> None:
+        """Let this be the only server's bundle, and tell its agent."""
+        bundle = msgspec.structs.replace(bundle, server_uuid=self.server.uuid)
+        self.server.bundle = msgspec.structs.replace(bundle, digest=bundle.fingerprint())
+        if self.server.control is not None:
+            self.say(msgspec.json.encode(BundleChanged(self.server.bundle.digest)).decode())
 
     def revoke(self) -> None:
         """Make the only server's key worthless."""
@@ -187,6 +213,11 @@ class FakeHub:
                 case "/goodbye" if not self.older:
                     self._speaker(key).goodbyes.append(decode(body, Goodbye, *content))
                     return 204, None
+                case "/alerts" if not self.older:
+                    return 200, self._alerts(self._speaker(key), decode(body, AlertEvents, *content))
+                case "GET /bundle" if not self.older:
+                    server = self._speaker(key)
+                    return 200, sealed(server.bundle, sha256(server.key.encode()).digest())
                 case "/register":
                     return 201, self._register(key, decode(body, Register, *content))
                 case "/heartbeat":
@@ -234,8 +265,21 @@ class FakeHub:
             held,
             reported,
             server.configuration.version,
+            bundle=server.bundle.digest,
+            reconcile=self.reconciles,
             interval_seconds=self.interval_seconds,
         )
+
+    def _alerts(self, server: FakeServer, message: AlertEvents) -> AlertAnswers:
+        server.asked.append(message)
+        for event in message.events:
+            if event.key != key_of(server.uuid, event.rule, event.thing, event.episode):
+                raise _refusal(422, "invalid", f"event {event.number}: the key does not follow")
+            if event.number > server.event_mark:
+                server.event_mark = event.number
+                server.events.append(event)
+        keys = dict.fromkeys([*(event.key for event in message.events), *message.ask, *(message.open or ())])
+        return AlertAnswers(server.event_mark, tuple(self.answers(key, server) for key in keys))
 
     def _report(self, server: FakeServer, report: Report) -> None:
         names = [check.name for check in report.checks]

@@ -6,11 +6,13 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from twinwatch.agent.alerting.addressing import FileAlerts
 from twinwatch.agent.configuration import Settings
 from twinwatch.agent.plan import Plan, Planned
 from twinwatch.monitors import Monitor, Options
 from twinwatch.protocol.checks import ConfigurationStanding
 from twinwatch.protocol.configuration import Configuration
+from twinwatch.protocol.rules import Rule
 
 
 def planned(
@@ -58,6 +60,8 @@ class FixedConfiguration:
         self.settings = settings
         self.plan = plan
         self.standing = ConfigurationStanding()
+        self.rules: tuple[Rule, ...] = ()
+        self.alerts = FileAlerts()
         self.version = 0
         self.taken: list[Configuration] = []
         self.reloads = 0
@@ -66,6 +70,12 @@ class FixedConfiguration:
     def become(self, plan: Plan) -> None:
         """Let this be the plan from now on."""
         self.plan = plan
+        self._tell()
+
+    def judge_by(self, *rules: Rule, alerts: FileAlerts | None = None) -> None:
+        """Let these be the file's rules, and this what it says of telling people, from now on."""
+        self.rules = rules
+        self.alerts = alerts or self.alerts
         self._tell()
 
     def on_change(self, callback: Callable[[], None]) -> None:

@@ -23,6 +23,7 @@ from typing import Any, ClassVar
 
 from twinwatch.agent.configuration import Settings
 from twinwatch.agent.daemon import Agent
+from twinwatch.agent.life import Telling
 from twinwatch.monitors import Moment, Monitor, Options, Reading
 from twinwatch.protocol.metrics import Chart, Headline, Metric
 from twinwatch.testing.fakes import AsgiApp, AsgiHttp, VirtualClock
@@ -30,10 +31,12 @@ from twinwatch.testing.paper import PaperHttp
 from twinwatch.testing.paper_bus import PaperBus
 from twinwatch.testing.paper_net import PaperNet
 from twinwatch.testing.planning import FixedConfiguration, plan_of
+from twinwatch.testing.post_office import NoMail, PostOffice
 from twinwatch.world.bus import Bus
-from twinwatch.world.doors import World
+from twinwatch.world.doors import Outside, World
 from twinwatch.world.host import Host
 from twinwatch.world.net import Net
+from twinwatch.world.plugins import Flaw
 from twinwatch.world.secret import Secret
 from twinwatch.world.supervisor import Supervisor
 
@@ -65,7 +68,8 @@ class CountingMonitor:
 
 
 class StagedAgent:
-    """One agent with its own state directory and its own network (``http``). ``monitor`` counts what it collected."""
+    """One agent with its own state directory and its own network (``http``). ``monitor`` counts what it collected; what
+    it says to people arrives in ``post_office``."""
 
     def __init__(
         self,
@@ -78,6 +82,7 @@ class StagedAgent:
         host: Host | None = None,
         bus: Bus | None = None,
         net: Net | None = None,
+        post_office: PostOffice | None = None,
         **settings: Any,
     ) -> None:
         self.monitor = CountingMonitor()
@@ -103,6 +108,10 @@ class StagedAgent:
             self.settings, plan_of(*([self.monitor] if monitors is None else monitors))
         )
         """What it runs; ``become`` changes that while it does."""
+        kinds = post_office.kinds() if post_office else {}
+        self._telling = Telling(
+            Outside(PaperHttp({}), NoMail()), lambda name: kinds.get(name) or Flaw(name, "there is none on this stage")
+        )
         self.supervisor = Supervisor({})
         self._stop = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -119,6 +128,7 @@ class StagedAgent:
             started=started.set,
             inline=True,
             local=False,
+            telling=self._telling,
         )
         self._task = asyncio.create_task(self.agent.run(self._stop))
         starting = asyncio.create_task(started.wait())

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from twinwatch.agent.alerting.addressing import FileAlerts
 from twinwatch.agent.configuration.bundle import Refusal, entries_of, keep_bundle, load_bundle
 from twinwatch.agent.configuration.entries import Entry, Kinds, Outcome, judge
 from twinwatch.agent.configuration.problems import Misconfigured, Path, Problems, spelled_path
@@ -115,6 +116,11 @@ class Configurator:
     def rules(self) -> tuple[Rule, ...]:
         """The rules of the file and the hub."""
         return self._rules
+
+    @property
+    def alerts(self) -> FileAlerts:
+        """What the file says of telling people."""
+        return self._wanted.alerts
 
     @property
     def version(self) -> int:
@@ -307,7 +313,7 @@ class Configurator:
         )
 
     def _before(self) -> tuple[Any, ...]:
-        return self._settings, self._plan, self._rules, self._standing
+        return self._settings, self._plan, self._rules, self._standing, self._wanted.alerts
 
     def _tell(self, before: tuple[Any, ...]) -> bool:
         """Call back if anything has changed; whether it has is the result."""

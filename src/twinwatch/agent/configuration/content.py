@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any, Literal, cast
 
+from twinwatch.agent.alerting.addressing import FileAlerts
 from twinwatch.agent.configuration.document import FILE_BYTES, Document, parsed
 from twinwatch.agent.configuration.entries import (
     LEAST_INTERVAL,
@@ -66,6 +67,7 @@ class Content:
     witness: WitnessSettings | None = None
     entries: tuple[Entry, ...] = ()
     rules: tuple[Rule, ...] = ()
+    alerts: FileAlerts = field(default_factory=FileAlerts)
     places: dict[str, str] = field(default_factory=dict)
     files: tuple[FilePath, ...] = ()
     """The files of secrets that it names: what they say belongs to it."""

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar, cast
 
+from twinwatch.agent.alerting.addressing import FileAlerts
 from twinwatch.agent.configuration.content import Content, read_content
 from twinwatch.agent.configuration.entries import Entry, Kinds, Outcome, judge
 from twinwatch.agent.configuration.problems import Misconfigured, Problems
@@ -57,6 +58,7 @@ class Wanted:
     outcomes: tuple[Outcome, ...] = ()
     """What becomes of the monitors that the file names."""
     rules: tuple[Rule, ...] = ()
+    alerts: FileAlerts = field(default_factory=FileAlerts)
     origins: Mapping[str, str] = field(default_factory=dict)
     """Where a setting was said, by its field in ``Settings``; of what nobody said, nothing."""
     file: Path | None = None
@@ -134,7 +136,7 @@ class Sources:
         outcomes = _outcomes(content.entries, kinds, settings, problems)
         problems.found.sort(key=_line)
         problems.raise_any()
-        return Wanted(settings, outcomes, content.rules, merging.origins, file)
+        return Wanted(settings, outcomes, content.rules, content.alerts, merging.origins, file)
 
     def stamp(self) -> Stamp:
         """Device, inode, size, time and rights of the file and of those that it names; zeros for one that is gone."""

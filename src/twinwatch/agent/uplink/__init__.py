@@ -13,8 +13,11 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 
+from twinwatch.agent.alerting.alerting import Alerting
 from twinwatch.agent.buffer import Buffer
 from twinwatch.agent.identity import FILE, Registration
+from twinwatch.agent.uplink.alerts import Alerts
+from twinwatch.agent.uplink.bundles import Bundles
 from twinwatch.agent.uplink.catalogues import Catalogues
 from twinwatch.agent.uplink.configurations import Configurations
 from twinwatch.agent.uplink.control import Control
@@ -26,7 +29,7 @@ from twinwatch.agent.uplink.reports import Reports
 from twinwatch.agent.worker import Worker
 from twinwatch.protocol.checks import Report
 from twinwatch.protocol.configuration import Configuration
-from twinwatch.protocol.control import ConfigurationChanged, Notice, WitnessAnswer, WitnessAsked
+from twinwatch.protocol.control import Notice, WitnessAnswer, WitnessAsked
 from twinwatch.protocol.life import Goodbye, Life
 from twinwatch.protocol.metrics import Catalogue
 from twinwatch.world.clock import Clock
@@ -39,8 +42,8 @@ class Uplink:
     """The loops of a registered agent.
 
     ``report`` makes the report, ``version`` is the hub's configuration in force and ``take`` gets a newer one: without
-    them nothing is reported or fetched. ``look`` is told what the hub wants looked at. ``identity_file`` is what a
-    message about a refused key names.
+    them nothing is reported or fetched; nor are alerts brought without ``alerting``. ``look`` is told what the hub wants
+    looked at. ``identity_file`` is what a message about a refused key names.
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class Uplink:
         life: Callable[[], Life] | None = None,
         look: Callable[[WitnessAsked], None] | None = None,
         identity_file: Path = Path(FILE),
+        alerting: Alerting | None = None,
     ) -> None:
         seed = registration.server_uuid
         key = registration.key
@@ -80,6 +84,11 @@ class Uplink:
             interval_seconds=heartbeat_seconds,
             seed=seed,
             identity_file=identity_file,
+            **({"alerts": alerting.digest, "bundle": alerting.held} if alerting else {}),
+        )
+        self._alerts = Alerts(line, key, alerting, link=link, seed=seed) if alerting else None
+        self._bundles = (
+            Bundles(line, key, held=alerting.held, take=alerting.take, link=link, seed=seed) if alerting else None
         )
         self._catalogues = Catalogues(line, key, catalogue, link=link, seed=seed)
         self._pushes = Pushes(
@@ -97,8 +106,9 @@ class Uplink:
         self._configurations = (
             Configurations(line, key, version=version, take=take, wants=wants, link=link, seed=seed) if take else None
         )
+        link.on_notice(self._hear)
         self._control = (
-            Control(line, key, self._hear, link=link, clock=clock, seed=seed) if self._configurations else None
+            Control(line, key, link.noticed, link=link, clock=clock, seed=seed) if take or alerting else None
         )
 
     async def run(self, warm: asyncio.Event) -> None:
@@ -111,6 +121,8 @@ class Uplink:
                 ("reports", self._reports),
                 ("configurations", self._configurations),
                 ("control", self._control),
+                ("alerts", self._alerts),
+                ("bundles", self._bundles),
             ):
                 if loop is not None:
                     group.create_task(loop.run(), name=name)
@@ -146,15 +158,15 @@ class Uplink:
             _log.debug("the hub did not take what was seen for it: %s", err)
 
     def _hear(self, notice: Notice) -> None:
-        if isinstance(notice, ConfigurationChanged) and self._configurations is not None:
-            self._configurations.named(notice.version)
-        elif isinstance(notice, WitnessAsked) and self._look is not None:
+        if isinstance(notice, WitnessAsked) and self._look is not None:
             self._look(notice)
 
     async def flush(self, timeout_seconds: float) -> None:
         """Bring what waits in one last round that is cut off at ``timeout_seconds``."""
         try:
             async with asyncio.timeout(timeout_seconds):
+                if self._alerts is not None:
+                    await self._alerts.flush()
                 await self._pushes.flush()
         except TimeoutError:
             _log.info("the hub did not take the last ticks in time; they are kept and sent after the next start")

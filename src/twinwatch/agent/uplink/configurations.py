@@ -8,6 +8,7 @@ from twinwatch.agent.uplink.errand import Errand
 from twinwatch.agent.uplink.line import Line
 from twinwatch.agent.uplink.link import Link
 from twinwatch.protocol.configuration import Configuration
+from twinwatch.protocol.control import ConfigurationChanged, Notice
 from twinwatch.protocol.heartbeat import HeartbeatAnswer
 from twinwatch.world.secret import Secret
 
@@ -39,6 +40,7 @@ class Configurations:
         )
         self.run = self._errand.run
         link.on_answer(self._heard)
+        link.on_notice(self._noticed)
 
     def named(self, version: int) -> None:
         """The hub says that this is its version."""
@@ -48,6 +50,10 @@ class Configurations:
     def look(self) -> None:
         """What is wanted may be another now."""
         self._errand.wake()
+
+    def _noticed(self, notice: Notice) -> None:
+        if isinstance(notice, ConfigurationChanged):
+            self.named(notice.version)
 
     def _heard(self, answer: HeartbeatAnswer) -> None:
         self.named(answer.configuration)

@@ -34,7 +34,8 @@ _log = logging.getLogger("twinwatch.agent.uplink")
 
 
 class Heartbeats:
-    """The loop. ``delivery`` reads the accounts that go along, ``life`` says what the agent knows of its own life."""
+    """The loop. ``delivery`` reads the accounts that go along, ``life`` says what the agent knows of its own life;
+    ``alerts`` and ``bundle`` give the digests of what is open and of what is held."""
 
     def __init__(
         self,
@@ -48,7 +49,11 @@ class Heartbeats:
         interval_seconds: float,
         seed: str,
         identity_file: Path,
+        alerts: Callable[[], str] = str,
+        bundle: Callable[[], str] = str,
     ) -> None:
+        self._alerts = alerts
+        self._bundle = bundle
         self._line = line
         self._delivery = delivery
         self._life = life
@@ -87,8 +92,15 @@ class Heartbeats:
     async def _beat(self, *, recovered: bool) -> None:
         await self._read_accounts()
         sent, began = self._clock.now(), self._clock.monotonic()
-        life = self._life() if self._life else None
-        message = Heartbeat(self._server_uuid, sent, __version__, self._accounts, life=life)
+        message = Heartbeat(
+            self._server_uuid,
+            sent,
+            __version__,
+            self._accounts,
+            alerts=self._alerts(),
+            bundle=self._bundle(),
+            life=self._life() if self._life else None,
+        )
         answer = await self._line.heartbeat(self._key, message)
         self._interval = self._own_interval
         if answer.interval_seconds > 0:

@@ -11,6 +11,8 @@ from typing import TypeVar
 
 import msgspec
 
+from twinwatch.protocol.alerts import AlertAnswers, AlertEvents
+from twinwatch.protocol.bundle import SealedBundle
 from twinwatch.protocol.checks import Report
 from twinwatch.protocol.codec import MSGPACK, ZSTD, Undecodable, decode, pack
 from twinwatch.protocol.configuration import Configuration
@@ -26,6 +28,7 @@ from twinwatch.world.http import Answer, Http, Socket, Unreachable
 from twinwatch.world.secret import Secret
 
 HEARTBEAT_TIMEOUT_SECONDS = 8.0
+ALERTS_TIMEOUT_SECONDS = 8.0
 TIMEOUT_SECONDS = 30.0
 LONGEST_RETRY_AFTER_SECONDS = 900.0
 
@@ -89,6 +92,18 @@ class Line:
             "GET", f"{self._hub}{AGENT_ROUTES}/configuration", headers=headers, timeout_seconds=TIMEOUT_SECONDS
         )
         return self._read(_lawful(answer), Configuration)
+
+    async def bundle(self, key: Secret) -> SealedBundle:
+        """Fetch the bundle."""
+        headers = {"Authorization": f"Bearer {key.reveal()}", "Accept": MSGPACK}
+        answer = await self._http.request(
+            "GET", f"{self._hub}{AGENT_ROUTES}/bundle", headers=headers, timeout_seconds=TIMEOUT_SECONDS
+        )
+        return self._read(_lawful(answer), SealedBundle)
+
+    async def alerts(self, key: Secret, message: AlertEvents) -> AlertAnswers:
+        """Bring alert events, and hear what becomes of them."""
+        return await self._ask("alerts", key, message, AlertAnswers, ALERTS_TIMEOUT_SECONDS)
 
     async def control(self, key: Secret) -> Socket:
         """Open the control connection.

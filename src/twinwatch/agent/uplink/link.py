@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from twinwatch.protocol.control import Notice
 from twinwatch.protocol.heartbeat import HeartbeatAnswer
 from twinwatch.world.clock import Clock
 
@@ -46,6 +47,7 @@ class Link:
         """When the hub last took samples, ms UTC."""
         self._clock = clock
         self._on_answer: list[Callable[[HeartbeatAnswer], None]] = []
+        self._on_notice: list[Callable[[Notice], None]] = []
         self._on_return: list[Callable[[], None]] = []
 
     @property
@@ -68,6 +70,15 @@ class Link:
     def on_answer(self, callback: Callable[[HeartbeatAnswer], None]) -> None:
         """Call back at every answered heartbeat."""
         self._on_answer.append(callback)
+
+    def on_notice(self, callback: Callable[[Notice], None]) -> None:
+        """Call back at every notice on the control connection."""
+        self._on_notice.append(callback)
+
+    def noticed(self, notice: Notice) -> None:
+        """The hub has said something on the control connection."""
+        for callback in self._on_notice:
+            callback(notice)
 
     def on_return(self, callback: Callable[[], None]) -> None:
         """Call back whenever ``returned`` is set."""

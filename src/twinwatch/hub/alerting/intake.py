@@ -12,6 +12,7 @@ from uuid import UUID
 from psycopg.rows import DictRow
 
 from twinwatch.alerts.episodes import key_of
+from twinwatch.alerts.tellers import NOTIFY_MILLISECONDS, TRY_MILLISECONDS, order_of
 from twinwatch.hub.agents import Speaker
 from twinwatch.hub.alerting.engine import ALERTS, NOTES, Engine, Opening
 from twinwatch.hub.db import Connection, Database
@@ -20,20 +21,13 @@ from twinwatch.hub.refusals import DELETED, invalid, unauthorized
 from twinwatch.hub.statements import Statements
 from twinwatch.hub.stores.log import instant, milliseconds
 from twinwatch.protocol.alerts import AlertAnswer, AlertAnswers, AlertEvent, AlertEvents, Told, digest_of
-from twinwatch.protocol.rules import Order, Severity
 from twinwatch.world.clock import Clock
 
 SQL = Statements("intake")
 
-NOTIFY_MILLISECONDS = 30_000
-"""In so long the hub has told, or the agent does."""
-TRY_MILLISECONDS = 30_000
-"""What an agent's try may take before it counts as lost."""
 BACKLOG_MILLISECONDS = 60_000
 """What is older than this when it arrives, and over, is history: nobody is told."""
 MORE_MILLISECONDS = 5_000
-
-ORDERS: dict[Severity, Order] = {"critical": "agent_first", "warning": "hub_first", "down": "hub_first"}
 
 
 class Intake:
@@ -132,7 +126,7 @@ class _Taking:
                 pass  # known already: the agent did not hear the answer
 
     async def _open(self, event: AlertEvent) -> DictRow:
-        order = event.order or ORDERS[event.severity]
+        order = order_of(event.order, event.severity)
         at = self._time(event.at)
         over = event.kind == "resolved" or event.key in self._over
         opening = Opening(

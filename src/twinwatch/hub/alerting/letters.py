@@ -7,19 +7,17 @@ from math import isfinite
 from typing import Any, cast
 from uuid import UUID
 
+import msgspec
 from psycopg.rows import DictRow
 
-from twinwatch.alerts.group import arranged
+from twinwatch.alerts.wording import figures_of, shown
 from twinwatch.hub.alerting.links import Links
 from twinwatch.hub.stores.log import milliseconds
 from twinwatch.notify import Note, Occasion, Subject
+from twinwatch.notify.grouping import note_about
+from twinwatch.protocol.rules import Rule
 
-SUBJECTS = 100
-"""Most alerts of one message."""
 EVIDENCE_LINES = 60
-URGENCY: Sequence[Occasion] = (
-    *("worse", "firing", "escalation", "flapping", "repeat", "settled", "resolved", "acknowledged", "drill", "test"),
-)
 
 
 def subject_of(row: DictRow, occasion: Occasion, links: Links, *, instead: Mapping[str, str] | None = None) -> Subject:
@@ -53,19 +51,14 @@ def note_of(
     note_id: str, subjects: Sequence[Subject], said: Sequence[DictRow], now: int, *, organization: str, links: Links
 ) -> Note:
     """One message about these alerts. ``said`` is what was said on the channel about them before."""
-    ordered = arranged(subjects)
-    occasions = {one.occasion for one in ordered}
     before = [one for one in said if one["state"] == "delivered"]
-    alone = len(ordered) == 1
-    return Note(
-        id=note_id,
-        occasion=next(one for one in URGENCY if one in occasions),
-        subjects=tuple(ordered[:SUBJECTS]),
-        now=now,
+    return note_about(
+        note_id,
+        subjects,
+        now,
         teller="hub",
-        thread=ordered[0].key,
-        first=not (alone and before),
-        reference=next((one["reference"] for one in before if one["reference"]), "") if alone else "",
+        first=not before,
+        reference=next((one["reference"] for one in before if one["reference"]), ""),
         organization=organization,
         link=links.to_alerts(),
     )
@@ -90,45 +83,10 @@ def trial_of(row: DictRow, now: int, *, organization: str, links: Links) -> Note
 
 
 def _figures(row: DictRow) -> list[tuple[str, str]]:
-    found = []
-    value, definition = row["value"], row["definition"] or {}
-    if value is not None and isfinite(value):
-        found.append(("Value", shown(value, row["unit"])))
-    for name, words in (("above", "Alerts above"), ("below", "Alerts below")):
-        if definition.get(name) is not None:
-            found.append((words, shown(definition[name], row["unit"])))
-    if definition.get("hold"):
-        found.append(("For at least", definition["hold"]))
-    return found
-
-
-def shown(value: float, unit: str) -> str:
-    """A figure for people: ``93 %``, ``1.2 GB``, ``2 h 5 min``."""
-    match unit:
-        case "1":
-            return f"{value * 100:.3g} %"
-        case "s":
-            return _span(value)
-        case "By" | "By/s":
-            size, prefix = value, ""
-            for prefix in ("", "k", "M", "G", "T", "P"):
-                if abs(size) < 1000 or prefix == "P":
-                    break
-                size /= 1000
-            return f"{size:.3g} {prefix}B{'/s' if unit == 'By/s' else ''}"
-        case _:
-            words = unit.strip("{}").replace("{", "").replace("}", "")
-            return f"{value:.4g} {words}".rstrip()
-
-
-def _span(seconds: float) -> str:
-    if seconds < 1:
-        return f"{seconds * 1000:.3g} ms"
-    left, parts = round(seconds), []
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")):
-        count, left = divmod(left, size)
-        parts += [f"{count} {unit}"] if count else []
-    return " ".join(parts[:2])
+    value, unit = row["value"], row["unit"]
+    if row["definition"] is not None:
+        return figures_of(msgspec.convert(row["definition"], Rule), value, unit)
+    return [("Value", shown(value, unit))] if value is not None and isfinite(value) else []
 
 
 def _fact(line: str) -> tuple[str, str]:

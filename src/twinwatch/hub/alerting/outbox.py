@@ -18,13 +18,14 @@ from uuid import UUID, uuid4
 from psycopg.rows import DictRow
 
 from twinwatch.hub.alerting.engine import AGENT_MILLISECONDS, ALERTS, NOTES
-from twinwatch.hub.alerting.letters import SUBJECTS, note_of, subject_of, trial_of
+from twinwatch.hub.alerting.letters import note_of, subject_of, trial_of
 from twinwatch.hub.alerting.links import Links
 from twinwatch.hub.alerting.queue import Queue
 from twinwatch.hub.channels import Channels, Unusable
 from twinwatch.hub.db import Connection, Database, DatabaseAway
 from twinwatch.hub.stores.log import instant, milliseconds
 from twinwatch.notify import Channel, Delivered, Note, Outcome, Refused, Retry
+from twinwatch.notify.grouping import SUBJECTS
 from twinwatch.world import backoff
 from twinwatch.world.clock import Clock
 from twinwatch.world.doors import Outside

@@ -42,8 +42,8 @@ class Uplink:
     """The loops of a registered agent.
 
     ``report`` makes the report, ``version`` is the hub's configuration in force and ``take`` gets a newer one: without
-    them nothing is reported or fetched; nor are alerts brought without ``alerting``. ``look`` is told what the hub wants
-    looked at. ``identity_file`` is what a message about a refused key names.
+    them nothing is reported or fetched; nor are alerts brought without ``alerting``. ``look`` is told what the hub
+    wants looked at. ``identity_file`` is what a message about a refused key names.
     """
 
     def __init__(

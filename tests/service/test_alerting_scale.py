@@ -12,9 +12,9 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from twinwatch.hub.alerting.letters import SUBJECTS
 from twinwatch.hub.alerting.outbox import CHANNELS
 from twinwatch.hub.statements import Statements
+from twinwatch.notify.grouping import SUBJECTS
 from twinwatch.testing.alerting_crowd import crowd
 from twinwatch.testing.hub_stage import HandClock, HubStage
 

@@ -12,6 +12,7 @@ from twinwatch.world.host import Host
 from twinwatch.world.http import AiohttpHttp, Http
 from twinwatch.world.mail import Mail
 from twinwatch.world.net import HostNet, Net
+from twinwatch.world.objects import HostObjects, Objects
 from twinwatch.world.postgres import HostPostgres, Postgres
 from twinwatch.world.shelf import MemoryShelf, Shelf
 
@@ -35,10 +36,12 @@ class World:
     """As ``http``, to devices that can show no certificate but one of their own making."""
     shelf: Shelf = field(default_factory=MemoryShelf)
     """What has to be known over a restart."""
+    objects: Objects = field(default_factory=HostObjects)
+    """Object stores that speak S3."""
 
     async def close(self) -> None:
         """Closes what the doors hold open, where they hold anything."""
-        for door in (self.http, self.unverified_http, self.bus, self.postgres):
+        for door in (self.http, self.unverified_http, self.bus, self.postgres, self.objects):
             close = getattr(door, "close", None)
             if close is not None:
                 await close()

@@ -6,11 +6,11 @@ import pytest
 
 from tests.unit.monitors.conftest import CAPTURES, Measure, checks, values
 from twinwatch.monitors import Moment
+from twinwatch.monitors.forecast import FARTHEST_SECONDS, Forecast
 from twinwatch.monitors.options import options_of
 from twinwatch.monitors.system import System
 from twinwatch.monitors.system.distress import REMEMBERED_SECONDS, Distress
 from twinwatch.monitors.system.filesystem import Filesystem
-from twinwatch.monitors.system.forecast import FARTHEST_SECONDS, Forecast
 from twinwatch.monitors.system.links import Links
 from twinwatch.monitors.system.part import Part
 from twinwatch.monitors.system.raid import Raid

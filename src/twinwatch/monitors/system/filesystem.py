@@ -6,7 +6,7 @@ from typing import ClassVar, NamedTuple
 
 from twinwatch.monitors import Check, Finding, Moment, Reading
 from twinwatch.monitors.digits import rate, ratio
-from twinwatch.monitors.system.forecast import Forecast
+from twinwatch.monitors.forecast import Forecast
 from twinwatch.monitors.system.mounts import MOUNTINFO, Mount, watched
 from twinwatch.protocol.limits import CHECK_NAME_CHARACTERS
 from twinwatch.protocol.metrics import Chart, Headline, Metric

@@ -8,7 +8,12 @@ from pathlib import Path
 from .tree import text_of, tracked
 
 LINES = 500
-GENERATED = {"dashboard/src/lib/api.gen.d.ts", "dashboard/package-lock.json", "docs/reference/openapi.json"}
+GENERATED = {
+    "dashboard/src/lib/api.gen.d.ts",
+    "dashboard/package-lock.json",
+    "docs/reference/metrics.md",
+    "docs/reference/openapi.json",
+}
 RECORDED = ("tests/captures", "tests/contract/vectors", "requirements")
 TEXT = {".py", ".sql", ".md", ".ts", ".tsx", ".mjs", ".css", ".toml", ".sh", ".yaml", ".yml", ".json", ""}
 

@@ -26,7 +26,7 @@ async def door() -> AsyncIterator[HostPostgres]:
 
 @pytest.fixture(scope="module", params=["18", "15"])
 def server(request: pytest.FixtureRequest, cluster: Cluster) -> Iterator[TcpPostgres]:
-    with TcpPostgres(binaries_of(request.param, cluster)) as server:
+    with TcpPostgres(binaries_of(request.param, cluster), {"autovacuum": "on"}) as server:
         yield server
 
 

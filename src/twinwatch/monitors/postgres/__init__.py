@@ -13,14 +13,21 @@ from urllib.parse import urlsplit
 
 from twinwatch.monitors import Check, Finding, Moment, Options, Reading, Unreadable
 from twinwatch.monitors.postgres.activity import Activity, Sessions
+from twinwatch.monitors.postgres.backup import Backup
 from twinwatch.monitors.postgres.columns import Row, number, printable, text, truth, whole
+from twinwatch.monitors.postgres.configuration import Configuration
 from twinwatch.monitors.postgres.databases import Databases, Sizes, Wraparound
+from twinwatch.monitors.postgres.indexes import Indexes
+from twinwatch.monitors.postgres.io import Buffers, Io, Slru
 from twinwatch.monitors.postgres.locks import Locks
 from twinwatch.monitors.postgres.options import PostgresOptions
 from twinwatch.monitors.postgres.part import Part, Server
 from twinwatch.monitors.postgres.replication import Standby, Standbys
 from twinwatch.monitors.postgres.rounds import Asking, Rounds
 from twinwatch.monitors.postgres.slots import Slots
+from twinwatch.monitors.postgres.tables import Bloat, Tables
+from twinwatch.monitors.postgres.top_statements import TopStatements
+from twinwatch.monitors.postgres.vacuum import Vacuum
 from twinwatch.monitors.postgres.writing import Archive, Checkpoints, WalFolder, WriteAheadLog
 from twinwatch.protocol.limits import MESSAGE_CHARACTERS
 from twinwatch.protocol.metrics import Chart, Headline, Metric
@@ -47,6 +54,16 @@ PARTS: tuple[type[Part], ...] = (
     Standby,
     Slots,
     Wraparound,
+    Vacuum,
+    Tables,
+    Bloat,
+    Indexes,
+    TopStatements,
+    Io,
+    Slru,
+    Buffers,
+    Configuration,
+    Backup,
 )
 REMEDIES = {
     "full": "All connections are taken. End idle ones, or raise max_connections; from 16 on the monitor still gets in "
@@ -62,9 +79,9 @@ class Postgres:
     """Asks a PostgreSQL server, 13 to 18, how it fares, over one connection that it keeps.
 
     Source: the views of https://www.postgresql.org/docs/current/monitoring-stats.html; each part names its own.
-    Cost: some fifteen short statements per run, each cut off at 2 s by the server itself; about 20 ms of the server's
-    time. Larger ones run every five minutes.
-    Rights: a login that is a member of pg_monitor. Without: own sessions only, no sizes of the log, no standbys.
+    Cost: one connection; some fifteen statements per run, each cut off at 2 s by the server itself, 1 ms of its time
+    together; those about tables run every five minutes, 30 ms with 1,500 tables. The library needs 10 MB in the agent.
+    Rights: a login that is a member of pg_monitor. Without it the checks concerned are unknown and say so.
     """
 
     name: ClassVar[str] = "postgres"

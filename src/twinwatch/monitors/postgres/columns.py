@@ -105,6 +105,11 @@ def truth(row: Row, column: str) -> bool:
     return row.get(column) is True
 
 
+def quoted(identifier: str) -> str:
+    """An identifier as SQL wants it."""
+    return '"' + identifier.replace('"', '""') + '"'
+
+
 def named(names: Sequence[str]) -> str:
     """The first of them, and how many more: ``a, b, c and 2 more``."""
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""

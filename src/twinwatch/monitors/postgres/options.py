@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from twinwatch.monitors import Options, SecretText
+from twinwatch.monitors import Options, Program, SecretText
 from twinwatch.monitors.options import lasting
 from twinwatch.protocol.durations import Duration
 
@@ -70,3 +70,41 @@ class PostgresOptions(Options, frozen=True, kw_only=True):
             description="A replication slot that nobody uses and that retains more bytes of WAL is degraded.",
         ),
     ] = 5_000_000_000
+    bloat: Annotated[
+        bool,
+        Meta(
+            title="Bloat",
+            description="Estimate how much of the largest tables is empty. The role has to be allowed to read them: "
+            "grant pg_read_all_data.",
+        ),
+    ] = False
+    statement_texts: Annotated[
+        bool,
+        Meta(
+            title="Texts of statements",
+            description="Show the text of the statements that take most of the time, their constants left out, instead "
+            "of their number alone.",
+        ),
+    ] = False
+    backup_command: Annotated[
+        Program,
+        Meta(
+            max_length=4096,
+            title="Backup command",
+            description="A program and its arguments that says when the last backups ended: pgbackrest info "
+            "--output=json, wal-g backup-list --detail --json, barman -f json list-backups NAME, or one that prints a "
+            "time.",
+        ),
+    ] = ""
+    backup_file: Annotated[
+        str,
+        Meta(
+            max_length=4096,
+            title="Backup file",
+            description="A file with the time when the last backup ended, as date -Is prints it; instead of a command.",
+        ),
+    ] = ""
+    backup_within: Annotated[
+        Duration,
+        Meta(title="Backup within", description="The last good backup is down when it is older."),
+    ] = lasting("26h")

@@ -11,6 +11,7 @@ from twinwatch.monitors.postgres.columns import Row
 from twinwatch.monitors.postgres.options import PostgresOptions
 from twinwatch.protocol.metrics import Chart, Metric
 from twinwatch.protocol.rules import Rule
+from twinwatch.world.doors import World
 
 EVERY_RUN = 0.0
 MINUTE = 60.0
@@ -38,6 +39,11 @@ class Server:
 
 class Ask(Protocol):
     """The rows of a statement, within what is left of the run's time."""
+
+    @property
+    def world(self) -> World:
+        """Every door, for what the server itself does not know."""
+        ...
 
     def __call__(self, name: str, statement: str) -> Awaitable[Sequence[Row]]:
         """Raises: PostgresAway; PostgresRefused."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from twinwatch.monitors import Check, Finding, Moment, Unreadable
 from twinwatch.monitors.postgres.columns import Row, lasted, printable
-from twinwatch.monitors.postgres.part import Part, Server
+from twinwatch.monitors.postgres.part import MINUTE, Part, Server
 from twinwatch.protocol.limits import MESSAGE_CHARACTERS
 from twinwatch.world.doors import World
 from twinwatch.world.postgres import PostgresAway, PostgresRefused
@@ -39,14 +39,14 @@ class Asking:
     """The statements of one run, within its time."""
 
     def __init__(self, world: World, connection: Secret) -> None:
-        self._world = world
+        self.world = world
         self._connection = connection
         self._ends = world.clock.monotonic() + RUN_SECONDS
 
     @property
     def left_seconds(self) -> float:
         """What is left of the run's time."""
-        return self._ends - self._world.clock.monotonic()
+        return self._ends - self.world.clock.monotonic()
 
     async def __call__(self, name: str, statement: str, most_seconds: float = ASK_SECONDS) -> Sequence[Row]:
         """The rows of a statement.
@@ -54,7 +54,7 @@ class Asking:
         Raises: PostgresAway; PostgresRefused.
         """
         within = max(min(most_seconds, self.left_seconds), LEAST_SECONDS)
-        return await self._world.postgres.query(self._connection, name, statement, timeout_seconds=within)
+        return await self.world.postgres.query(self._connection, name, statement, timeout_seconds=within)
 
 
 @dataclass
@@ -106,6 +106,7 @@ class Rounds:
             except PostgresRefused as err:
                 self._refused(turn, err, server, now)
             except Unreadable as err:
+                turn.due = now + MINUTE
                 turn.not_judged(str(err), "unreadable")
             except PostgresAway as err:
                 await look()

@@ -17,8 +17,8 @@ EDITABLE := $(PIP) --no-deps --no-build-isolation --editable .
 EXPORT := src/twinwatch/hub/dashboard
 SOURCES := $(wildcard $(addprefix dashboard/,src public package-lock.json tsconfig.json next.config.ts postcss.config.mjs))
 TESTS := house unit contract service story e2e
-# Debian's names of what some tests drive: a browser, another PostgreSQL.
-DEBIAN := chromium dbus openssl postgresql systemd
+# Debian's names of what some tests drive: a browser, another PostgreSQL, a C# compiler.
+DEBIAN := chromium dbus libmono-system-net-http4.0-cil mono-mcs mono-runtime openssl postgresql systemd
 # What the benches measure beside.
 PEERS := prometheus prometheus-node-exporter
 export NEXT_TELEMETRY_DISABLED := 1

@@ -33,6 +33,7 @@ class Listing(msgspec.Struct, frozen=True):
     """By name of the monitor: module and qualified name."""
     flaws: list[tuple[str, str]]
     kinds: tuple[MonitorKind, ...]
+    aliases: dict[str, str] = {}
 
 
 class Installed(NamedTuple):
@@ -78,7 +79,7 @@ def installed() -> Installed:
         _log.warning("the installed monitors are looked for here, which costs memory: %s", type(err).__name__)
         listing = look()
     flaws = tuple(Flaw(source, reason) for source, reason in listing.flaws)
-    return Installed(Found(LazyMonitors(listing.places), flaws), listing.kinds)
+    return Installed(Found(LazyMonitors(listing.places), flaws, listing.aliases), listing.kinds)
 
 
 def look() -> Listing:
@@ -86,7 +87,7 @@ def look() -> Listing:
     found = discover()
     places = {name: (kind.__module__, kind.__qualname__) for name, kind in found.monitors.items()}
     flaws = [(flaw.source, flaw.reason) for flaw in found.flaws]
-    return Listing(places, flaws, kinds_of(found.monitors.values()))
+    return Listing(places, flaws, kinds_of(found.monitors.values()), dict(found.aliases))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
@@ -30,6 +30,7 @@ from twinwatch.agent.identity import FILE as IDENTITY_FILE
 from twinwatch.agent.identity import Identity, Registration, keep_identity
 from twinwatch.agent.leaving import leaving_of
 from twinwatch.agent.lives import Lives
+from twinwatch.agent.local.board import Board
 from twinwatch.agent.local.custom import MONITOR as CUSTOM
 from twinwatch.agent.local.custom import Custom
 from twinwatch.agent.local.remembered import FILE as CUSTOM_FILE
@@ -154,6 +155,8 @@ class Life:
         telling: Telling,
     ) -> None:
         settings = configurator.settings
+        board = Board(world.clock)
+        world = replace(world, pushed=board)
         self._configurator = configurator
         self._settings = settings
         self._world = world
@@ -177,6 +180,7 @@ class Life:
             self._keep,
             taken=self._owner_of,
             changed=self._scheduler.facts_changed.set,
+            heard=board.note,
             max_series=settings.local.max_series,
             memory=settings.state_dir / CUSTOM_FILE,
         )

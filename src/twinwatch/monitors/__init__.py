@@ -109,6 +109,8 @@ class Monitor(Protocol):
     otherwise. ``check`` is the check's own name or a pattern (``*`` is every check of the monitor); the agent puts the
     monitor's name before it, as it does before the rule's. Few, and right without tuning.
 
+    Another, ``aliases: ClassVar[tuple[str, ...]]``: names that the configuration takes for the monitor's as well.
+
     And one optional attribute of the instance, ``learned: Declaration``, for a source that names its own metrics:
     replaced by a new one when there are more, and the catalogue follows.
     """

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from twinwatch import monitors
@@ -32,6 +32,8 @@ class Found:
 
     monitors: Mapping[str, type[Monitor]]
     flaws: tuple[Flaw, ...]
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    """Other names that the configuration takes for a monitor's."""
 
 
 def discover(plugins: Iterable[EntryPoint] | None = None) -> Found:
@@ -40,7 +42,17 @@ def discover(plugins: Iterable[EntryPoint] | None = None) -> Found:
     Cost: imports every monitor. A plug-in's import may do anything, so whatever it raises is caught here.
     """
     found, flaws = gather(monitors, GROUP, plugins, means_to_be_one=_means_to_be_one, flaw_of=flaw_of)
-    return Found(found, flaws)
+    return Found(found, flaws, aliases_of(found))
+
+
+def aliases_of(monitors: Mapping[str, type[Monitor]]) -> dict[str, str]:
+    """The monitor's name by each other name that it declares and no monitor has."""
+    return {
+        alias: name
+        for name, kind in monitors.items()
+        for alias in getattr(kind, "aliases", ())
+        if alias not in monitors
+    }
 
 
 def flaw_of(candidate: object) -> str | None:
@@ -69,10 +81,10 @@ def _flaw_of_declaration(monitor: type[Monitor]) -> str | None:
         seconds = getattr(monitor, bound)
         if not isinstance(seconds, int | float) or not seconds > 0:
             return f"{bound} {seconds!r}: expected a number above 0"
-    for field, kind in (("metrics", Metric), ("charts", Chart), ("headlines", Headline)):
-        declared = getattr(monitor, field)
+    for name, kind in (("metrics", Metric), ("charts", Chart), ("headlines", Headline)):
+        declared = getattr(monitor, name)
         if not isinstance(declared, tuple) or not all(isinstance(one, kind) for one in declared):
-            return f"{field}: expected a tuple of {kind.__name__}"
+            return f"{name}: expected a tuple of {kind.__name__}"
     units = {metric.name: metric.unit for metric in monitor.metrics}
     if len(units) != len(monitor.metrics):
         return "metrics: a name is declared twice"

@@ -2,7 +2,8 @@
 
 A source is named as the door names it: ``/proc/stat`` (a file), ``GET http://127.0.0.1:9100/metrics`` (a request),
 ``$ /usr/bin/check_disk -w 10`` (a program), ``tcp …``, ``dns …``, ``ping …`` (packets), ``bus …`` (D-Bus), ``sql …``,
-``s3 …``. Since each is text, each can be cut, replaced by noise or taken away, and the monitor must stay lawful.
+``s3 …``, ``pushed …`` (what a service pushed). Since each is text, each can be cut, replaced by noise or taken away,
+and the monitor must stay lawful.
 
 On the disk a case is a capture (``captures.py``) whose ``capture.json`` also has ``monitor``, ``options`` and, for what
 is no file of the host, ``sources``: the source's name to the file in ``first/`` and ``second/`` that holds its text. A
@@ -20,7 +21,7 @@ from typing import Any
 from twinwatch.monitors import Moment, Monitor
 from twinwatch.monitors.options import options_of
 from twinwatch.testing.captures import SNAPSHOTS, captures
-from twinwatch.testing.paper import PaperClock, PaperCommands, PaperHost, PaperHttp
+from twinwatch.testing.paper import PaperClock, PaperCommands, PaperHost, PaperHttp, PaperPushes
 from twinwatch.testing.paper_bus import PaperBus
 from twinwatch.testing.paper_net import PaperNet
 from twinwatch.testing.paper_objects import PaperObjects
@@ -68,6 +69,7 @@ class Snapshot:
             bus=PaperBus(reached, hangs=self.hangs),
             postgres=PaperPostgres(reached, hangs=self.hangs),
             objects=PaperObjects(reached, hangs=self.hangs),
+            pushed=PaperPushes(reached),
         )
 
 

@@ -17,6 +17,7 @@ from twinwatch.world.doors import World
 from twinwatch.world.host import Host, Kernel, Missing, Refused
 from twinwatch.world.http import Answer, Socket, Unreachable
 from twinwatch.world.mail import MailAway, MailRefused, Relay, Taken
+from twinwatch.world.pushed import Heard
 from twinwatch.world.space import Space
 from twinwatch.world.timekeeping import Timekeeping
 
@@ -155,6 +156,23 @@ class PaperHttp:
     async def websocket(self, url: str, *, headers: dict[str, str] | None = None, timeout_seconds: float) -> Socket:
         """See ``Http``. There are none on paper."""
         raise Unreachable("connection refused")
+
+
+class PaperPushes:
+    """What services pushed: by ``pushed SERVICE`` in ``sources`` a JSON list of ``[name, labels, value, rising]``."""
+
+    def __init__(self, sources: Mapping[str, str]) -> None:
+        self.sources = dict(sources)
+
+    def newest(self, service: str) -> list[Heard]:
+        """See ``PushBoard``."""
+        try:
+            told = msgspec.json.decode(
+                self.sources.get(f"pushed {service}", "[]"), type=list[tuple[str, dict[str, str], float, bool]]
+            )
+        except (msgspec.MsgspecError, UnicodeError, RecursionError):
+            return []
+        return [Heard(name, labels, value, rising, 0.0) for name, labels, value, rising in told]
 
 
 class PaperCommands:

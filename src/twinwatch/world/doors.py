@@ -14,6 +14,7 @@ from twinwatch.world.mail import Mail
 from twinwatch.world.net import HostNet, Net
 from twinwatch.world.objects import HostObjects, Objects
 from twinwatch.world.postgres import HostPostgres, Postgres
+from twinwatch.world.pushed import NothingPushed, PushBoard
 from twinwatch.world.shelf import MemoryShelf, Shelf
 
 
@@ -38,6 +39,9 @@ class World:
     """What has to be known over a restart."""
     objects: Objects = field(default_factory=HostObjects)
     """Object stores that speak S3."""
+
+    pushed: PushBoard = field(default_factory=NothingPushed)
+    """What programs of this host push to the agent."""
 
     async def close(self) -> None:
         """Closes what the doors hold open, where they hold anything."""

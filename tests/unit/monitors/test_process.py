@@ -11,7 +11,7 @@ from tests.unit.monitors.conftest import checks, values
 from twinwatch.monitors import Absent, Finding, Moment, Unreadable
 from twinwatch.monitors.options import options_of
 from twinwatch.monitors.process import ProcessMonitor
-from twinwatch.monitors.process.table import (
+from twinwatch.monitors.processes import (
     KERNEL_THREAD,
     command_of,
     limit_of,

@@ -101,6 +101,7 @@ def entries_of(
         return entries, refusals
     for number, given in enumerate(configuration.monitors):
         place = f"hub: {spelled_path(('monitors', number))}"
+        given = msgspec.structs.replace(given, type=kinds.meant(given.type))  # noqa: PLW2901 - the same, spelled out
         name = name_of(given.name, given.type, f"{place}.name", kinds, problems)
         if any(other.name == name for other in entries):
             problems.add(place, f"a second monitor named {name}; give it a name of its own")

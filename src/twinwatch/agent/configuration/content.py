@@ -299,6 +299,7 @@ class _Reading:
                 self._problems.add(self._document.place(path), "expected a mapping with type and options")
             return None
         kinds = self._kinds
+        kind = kinds.meant(kind) if kinds is not None else kind
         shape = kinds.shape(kind) if kinds is not None else Shape(None)
         enabled = section.flag("enabled")
         own_timeout = "timeout" in shape.names(())

@@ -64,6 +64,10 @@ class Kinds:
             source = flaw.source.removeprefix("entry point ").partition(" = ")[0]
             self._flaws.setdefault(source.rpartition(".")[2], flaw.reason)
 
+    def meant(self, name: str) -> str:
+        """The kind that this name, maybe another name of it, stands for."""
+        return self._found.aliases.get(name, name)
+
     def get(self, name: str) -> type[Monitor] | None:
         """The kind of this name, if it can be used."""
         return self._found.monitors.get(name)

@@ -87,7 +87,8 @@ class Custom:
     """Takes pushes and has them kept every ``FLUSH_SECONDS``.
 
     ``memory`` is the file that keeps their names over a restart; ``taken`` says which monitor a metric's name belongs
-    to already, or None; ``changed`` is called when ``declaration`` is a new one.
+    to already, or None; ``changed`` is called when ``declaration`` is a new one; ``heard`` is told of all that is
+    taken.
     """
 
     def __init__(
@@ -97,9 +98,11 @@ class Custom:
         *,
         taken: Callable[[str], str | None] = lambda name: None,
         changed: Callable[[], None] = lambda: None,
+        heard: Callable[[Pushed], None] = lambda pushed: None,
         max_series: int = MAX_SERIES,
         memory: Path | None = None,
     ) -> None:
+        self._heard = heard
         self._clock = clock
         self._keep = keep
         self._taken = taken
@@ -190,6 +193,7 @@ class Custom:
             source = self._begin(key, pushed.way, ("",) if whole else FACETS)
         source.heard = monotonic
         self._note(key, source, pushed, time, monotonic)
+        self._heard(pushed)
         return ""
 
     def _refusal(self, key: Key, endings: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from typing import ClassVar
 from twinwatch.monitors import Absent, Check, Finding, Moment, Options, Reading, Unreadable
 from twinwatch.monitors.digits import ratio
 from twinwatch.monitors.process.options import ProcessOptions, Watched
-from twinwatch.monitors.process.table import Process, Table, limit_of, pid_of, table
+from twinwatch.monitors.processes import Process, Table, limit_of, pid_of, table
 from twinwatch.protocol.metrics import Chart, Headline, Metric
 from twinwatch.world.doors import World
 from twinwatch.world.host import Host, Kernel, Missing, Refused

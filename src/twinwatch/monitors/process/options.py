@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from twinwatch.monitors import Options
-from twinwatch.monitors.process.table import COMM_CHARACTERS, Process, command_of, program_of, units_of
+from twinwatch.monitors.processes import COMM_CHARACTERS, Process, command_of, program_of, units_of
 from twinwatch.world.host import Host, Missing, Refused
 
 Text = Annotated[str, Meta(max_length=200)]

@@ -88,6 +88,7 @@ FOUND = Found(
         "exec": kind("exec", CommandOptions, 60.0),
     },
     (Flaw("entry point broken = acme:Broken", "cannot be loaded: ImportError: no acme"),),
+    {"postgresql": "postgres"},
 )
 
 

@@ -204,6 +204,12 @@ def test_two_of_one_type_need_names_of_their_own(desk: Desk) -> None:
         assert "name: " in problems(desk)[0]
 
 
+def test_another_name_of_a_type_means_that_type(desk: Desk) -> None:
+    desk.write("monitors:\n  - {type: postgresql, connection: 'postgres://db'}\n")
+    planned = {one.name: one for one in desk.configurator().plan.monitors}
+    assert planned["postgres"].kind.name == "postgres"
+
+
 def test_a_plug_in_that_cannot_be_loaded_is_told_and_the_others_run(desk: Desk) -> None:
     desk.write_monitors("- {type: broken, anything: 1}", "- {type: tailscale}")
     found = desk.configurator()

@@ -129,7 +129,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def monitors_http() -> AiohttpHttp:
     """The monitors' door to HTTP, apart from the hub's: targets that hang must not take a heartbeat's connection."""
-    return AiohttpHttp(answer_bytes=MONITORS_ANSWER_BYTES, connections=MONITORS_CONNECTIONS)
+    return AiohttpHttp(answer_bytes=MONITORS_ANSWER_BYTES, connections=MONITORS_CONNECTIONS, sockets=True)
 
 
 def installed_monitors() -> Installed:

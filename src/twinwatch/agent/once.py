@@ -102,7 +102,7 @@ async def run_once(args: argparse.Namespace, found: Found) -> int:
         return 2
     # What the running agent keeps is obeyed: a login that a device has refused is not tried once more from here.
     shelf = FolderShelf(configurator.settings.state_dir / FOLDER)
-    world = World(clock=SystemClock(), http=AiohttpHttp(), host=Host(), shelf=shelf)
+    world = World(clock=SystemClock(), http=AiohttpHttp(sockets=True), host=Host(), shelf=shelf)
     try:
         seen = await glance(configurator.plan, world)
     finally:

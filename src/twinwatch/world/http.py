@@ -15,7 +15,7 @@ import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies_environment, proxy_bypass
 
 from twinwatch import __version__
@@ -37,6 +37,8 @@ ANSWER_BYTES = 1 << 20
 KEEP_ALIVE_SECONDS = 65.0
 """Longer than the pause between two heartbeats, so that TLS is agreed once and not every minute; shorter than the 75 s
 of the hub, and of most proxies, so that no request meets a connection that is just being closed."""
+
+UNIX = "http+unix://"
 
 FRAME_BYTES = 64 << 10
 """Longest message of a WebSocket that is read; a longer one ends it."""
@@ -127,7 +129,8 @@ class AiohttpHttp:
     ``ca_file``: certificates (PEM) to trust besides the system's. ``proxies``: whether ``HTTP_PROXY``, ``HTTPS_PROXY``
     and ``NO_PROXY`` of the environment are obeyed; this machine itself is never asked through one. ``guard``: what may
     be connected to; a proxy is exempt, and looks names up by itself: through one, only addresses are judged.
-    ``verify`` false: for devices that can show no certificate but one of their own making.
+    ``verify`` false: for devices that can show no certificate but one of their own making. ``sockets``: whether
+    sockets of this machine may be asked: ``http+unix://%2Frun%2Fa.sock/path``, the socket's path in place of the host.
     """
 
     def __init__(
@@ -139,15 +142,17 @@ class AiohttpHttp:
         proxies: bool = False,
         guard: Guard | None = None,
         verify: bool = True,
+        sockets: bool = False,
     ) -> None:
+        self._sockets = sockets
         self._verify = verify
         self._ca_file = ca_file
         self._guard = guard
         self._proxies = proxies
         self._answer_bytes = answer_bytes
         self._connections = connections
-        self._sessions: dict[bool, aiohttp.ClientSession] = {}
-        """By whether they lead to a proxy."""
+        self._sessions: dict[bool | str, aiohttp.ClientSession] = {}
+        """By whether they lead to a proxy; those to sockets of this machine by their path."""
         self._context: ssl.SSLContext | None = None
 
     async def request(
@@ -199,9 +204,15 @@ class AiohttpHttp:
             await session.close()
 
     async def _exchange(self, method: str, url: str, headers: dict[str, str] | None, body: bytes | None) -> Answer:
-        tls, proxy = self._tls(url), self._proxy(url)
-        self._judge(url)
-        async with self._opened(proxy).request(
+        if url.startswith(UNIX):
+            session, url = self._local(url)
+            tls: ssl.SSLContext | bool = True
+            proxy = None
+        else:
+            tls, proxy = self._tls(url), self._proxy(url)
+            self._judge(url)
+            session = self._opened(proxy)
+        async with session.request(
             method,
             url,
             headers=headers,
@@ -226,6 +237,20 @@ class AiohttpHttp:
         if to_proxy not in self._sessions:
             self._sessions[to_proxy] = self._open(None if to_proxy else self._guard)
         return self._sessions[to_proxy]
+
+    def _local(self, url: str) -> tuple[aiohttp.ClientSession, str]:
+        """The session to a socket of this machine, and what to ask there."""
+        place, slash, rest = url.removeprefix(UNIX).partition("/")
+        path = unquote(place)
+        if not self._sockets:
+            raise NotAllowed("sockets of this machine may not be asked")
+        if not path.startswith("/"):
+            raise Unreachable("the address is not a lawful URL: expected the path of a socket, / as %2F")
+        if path not in self._sessions:
+            self._sessions[path] = _session(
+                aiohttp.UnixConnector(path, limit=self._connections, keepalive_timeout=KEEP_ALIVE_SECONDS)
+            )
+        return self._sessions[path], f"http://localhost{slash}{rest}"
 
     def _judge(self, url: str) -> None:
         """Refuse a host that is an address and may not be reached: such hosts pass every resolver by."""
@@ -273,15 +298,21 @@ class AiohttpHttp:
         if guard is not None:
             gate = Gate(guard)
             judged = {"resolver": gate, "socket_factory": gate.opened}
-        return aiohttp.ClientSession(
-            headers=_HEADERS,
-            auto_decompress=False,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
-            connector=aiohttp.TCPConnector(
+        return _session(
+            aiohttp.TCPConnector(
                 limit=self._connections, keepalive_timeout=KEEP_ALIVE_SECONDS, use_dns_cache=False, **judged
-            ),
+            )
         )
+
+
+def _session(connector: aiohttp.BaseConnector) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        headers=_HEADERS,
+        auto_decompress=False,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
+        connector=connector,
+    )
 
 
 class _AiohttpSocket:

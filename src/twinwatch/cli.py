@@ -69,6 +69,21 @@ def make_parser() -> argparse.ArgumentParser:
     effective.add_argument("--json", action="store_true", help="print JSON")
     effective.set_defaults(run=_agent_config)
 
+    drill = verbs.add_parser(
+        "drill",
+        help="send a marked test down every path, and show what arrives",
+        description="Sends a marked test on every channel that this server's agent may speak on; with --hub, down "
+        "every path of an organization: from the hub and from each agent. Exit codes: 0 every path delivers; 1 one "
+        "does not; 2 called wrongly or refused; 3 nobody answers.",
+    )
+    add_file_argument(drill)
+    add_state_argument(drill)
+    drill.add_argument("--json", action="store_true", help="print JSON")
+    drill.add_argument("--hub", metavar="URL", help="ask this hub, in a person's name")
+    drill.add_argument("--email", metavar="EMAIL", help="who asks; the password is asked for, or TWINWATCH_PASSWORD")
+    drill.add_argument("--organization", metavar="NAME", help="whose paths; needed by members of several")
+    drill.set_defaults(run=_drill)
+
     hub = verbs.add_parser("hub", help="the hub alone, on a PostgreSQL of yours").add_subparsers(required=True)
     hub_run = hub.add_parser("run", help="serve the API and the dashboard")
     _hub_arguments(hub_run)
@@ -211,6 +226,32 @@ def _agent_config(args: argparse.Namespace) -> int:
     from twinwatch.agent.configuration.printing import show_config
 
     return show_config(args)
+
+
+def _drill(args: argparse.Namespace) -> int:
+    if not args.hub:
+        from twinwatch.agent.proving import command
+
+        return command(args)
+    from time import time
+
+    import msgspec
+
+    from twinwatch.agent.plain import plain
+    from twinwatch.agent.tables import in_columns
+    from twinwatch.hub.rehearsal import HEAD, NotDone, held
+
+    try:
+        rehearsal = asyncio.run(held(args))
+    except NotDone as err:
+        _wrong(err)
+        return 3 if err.unreachable else 2
+    if args.json:
+        print(msgspec.json.encode(rehearsal.paths).decode())
+    else:
+        for line in (*in_columns(HEAD, rehearsal.rows(round(time() * 1000))), "", rehearsal.summary()):
+            print(plain(line, 1_000))
+    return 0 if rehearsal.well else 1
 
 
 def _wrong(err: Exception) -> int:

@@ -211,7 +211,7 @@ def test_the_agent_loads_nothing_of_the_hub_and_no_web_server() -> None:
 
 def answers(path: Path) -> bool:
     with suppress(NotRunning):
-        return bool(ask(path))
+        return bool(ask(path, "GET", "/api/v1/status"))
     return False
 
 

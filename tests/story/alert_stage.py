@@ -56,6 +56,12 @@ class Scene:
         assert life is not None
         return life.alerting
 
+    @property
+    def watchers(self) -> Any:
+        life = self.agent.agent._life
+        assert life is not None
+        return life._watchers
+
     def told(self, to: str) -> list[tuple[str, str]]:
         """Occasion and title of each alert that one has heard of from the agent."""
         return [(occasion, subject.title) for occasion, subject in self.office.subjects(to)]

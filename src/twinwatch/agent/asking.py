@@ -23,6 +23,7 @@ from twinwatch.agent.plain import plain
 from twinwatch.agent.status import SOCKET_FILE, LinkStatus, Status
 from twinwatch.agent.tables import in_columns, size, span
 from twinwatch.protocol.durations import spelled
+from twinwatch.protocol.problem import Problem
 
 TIMEOUT_SECONDS = 5.0
 ANSWER_BYTES = 8 << 20
@@ -49,8 +50,8 @@ class NotAllowed(Exception):
 def command(args: argparse.Namespace, environment: Mapping[str, str] = os.environ) -> int:
     """Ask, print, and say with the exit code how it stands."""
     try:
-        path = _state_dir(args, environment) / SOCKET_FILE
-        answer = ask(path)
+        path = socket_of(args, environment)
+        answer = ask(path, "GET", "/api/v1/status")
         status = msgspec.json.decode(answer, type=Status)
     except (Misconfigured, NotAllowed) as err:
         return _end(Exit.MISUSED, err)
@@ -62,16 +63,17 @@ def command(args: argparse.Namespace, environment: Mapping[str, str] = os.enviro
     return Exit.WELL if status.well else Exit.UNWELL
 
 
-def ask(path: Path) -> bytes:
-    """The status as the agent on this socket tells it, JSON.
+def ask(path: Path, method: str, route: str, *, timeout_seconds: float = TIMEOUT_SECONDS) -> bytes:
+    """What the agent on this socket answers, JSON.
 
     Raises: NotRunning; NotAllowed.
     """
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
-            line.settimeout(TIMEOUT_SECONDS)
+            line.settimeout(timeout_seconds)
             line.connect(os.fspath(path))
-            line.sendall(b"GET /api/v1/status HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n\r\n")
+            empty = "" if method == "GET" else "Content-Length: 0\r\n"
+            line.sendall(f"{method} {route} HTTP/1.1\r\nHost: agent\r\n{empty}Connection: close\r\n\r\n".encode())
             answer = bytearray()
             while piece := line.recv(1 << 16):
                 answer += piece
@@ -87,8 +89,10 @@ def ask(path: Path) -> bytes:
     except OSError as err:
         raise NotRunning(f"{path}: the agent does not answer ({str(err) or type(err).__name__})") from err
     head, _, body = bytes(answer).partition(b"\r\n\r\n")
+    if head.split(b" ", 2)[1:2] == [b"429"]:
+        raise NotAllowed(msgspec.json.decode(body, type=Problem).detail)
     if head.split(b" ", 2)[1:2] != [b"200"]:
-        raise NotRunning(f"{path}: answers, but with no status")
+        raise NotRunning(f"{path}: answers, but not as this version does; restart the agent")
     return body
 
 
@@ -155,13 +159,14 @@ def _since(since: int, now: int) -> str:
     return span((now - since) / 1000) if since else ""
 
 
-def _state_dir(args: argparse.Namespace, environment: Mapping[str, str]) -> Path:
-    """Where the agent that these arguments would start keeps its socket. A broken configuration hides it not."""
+def socket_of(args: argparse.Namespace, environment: Mapping[str, str]) -> Path:
+    """Where the agent that these arguments would start has its socket. A broken configuration hides it not."""
     try:
-        return settings_from(args, environment).state_dir
+        folder = settings_from(args, environment).state_dir
     except Misconfigured:
         said = args.state_dir or environment.get("TWINWATCH_STATE_DIR", "")
-        return Path(said).expanduser() if said else default_state_dir(environment)
+        folder = Path(said).expanduser() if said else default_state_dir(environment)
+    return folder / SOCKET_FILE
 
 
 def _out(text: str) -> None:

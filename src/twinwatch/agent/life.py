@@ -43,14 +43,12 @@ from twinwatch.agent.uplink import Uplink
 from twinwatch.agent.uplink.enrolment import enrol
 from twinwatch.agent.uplink.line import Line
 from twinwatch.agent.uplink.link import Link
-from twinwatch.agent.watching.settings import WitnessSettings
-from twinwatch.agent.watching.witness import Witness
+from twinwatch.agent.watchers import Watchers
 from twinwatch.agent.worker import Worker
 from twinwatch.monitors.system.facts import host_facts
 from twinwatch.notify.discover import kind_named
 from twinwatch.protocol.checks import ConfigurationStanding, Report
 from twinwatch.protocol.configuration import Configuration
-from twinwatch.protocol.control import WitnessAnswer
 from twinwatch.protocol.heartbeat import HeartbeatAnswer
 from twinwatch.protocol.hello import Register
 from twinwatch.protocol.life import Goodbye
@@ -192,7 +190,6 @@ class Life:
             lag=self._scheduler.lag_seconds,
             interval_seconds=lambda: own_interval(self._scheduler.plan),
         )
-        self._witness = Witness(world, self._may_look, self._has_looked)
         self._scheduler.apply(configurator.plan)
         self._declaring = Declaring(self._scheduler, self._custom, host=host_facts(world.host), kinds=kinds)
         self.alerting = Alerting(
@@ -213,6 +210,14 @@ class Life:
         )
         if identity.registration is not None and settings.hub:
             self.alerting.registered(identity.registration.server_key)
+        self._watchers = Watchers(
+            world,
+            self._link,
+            self._line,
+            self.alerting,
+            settings=lambda: self._configurator.settings,
+            recent=self._history,
+        )
         self._judge_by()
         standing.listen(self.alerting.saw, self.alerting.gone)
         standing.on_change(self._checks_have_changed)
@@ -255,6 +260,7 @@ class Life:
                 group.create_task(self._appetite.run(), name="appetite")
                 group.create_task(self._custom.run(), name="custom")
                 group.create_task(self._trim(), name="trim")
+                group.create_task(self._watchers.run(), name="watchers")
                 group.create_task(self._lives.run(), name="life")
                 group.create_task(self._remember_being_heard(), name="heard")
                 group.create_task(self._declaring.run(self._catalogue_has_changed), name="catalogue")
@@ -265,7 +271,6 @@ class Life:
                     group.create_task(self._serve(), name="local")
                 if self._settings.hub:
                     group.create_task(self._bring(), name="uplink")
-                    group.create_task(self._witness.run(), name="witness")
                 else:
                     _log.info("no hub is configured: this agent keeps and shows what it sees to itself")
                 started()
@@ -337,14 +342,6 @@ class Life:
                 names.append(one.name)
         self.alerting.become(self._declaring.catalogue, instances, self._configurator.rules, self._configurator.alerts)
 
-    def _may_look(self) -> WitnessSettings:
-        settings = self._configurator.settings
-        return settings.witness or WitnessSettings(enabled=settings.remote.taken)
-
-    async def _has_looked(self, seen: WitnessAnswer) -> None:
-        if self._uplink is not None:
-            await self._uplink.answer_witness(seen)
-
     def _has_answered(self, _: HeartbeatAnswer) -> None:
         if self._lives.answered():
             self._heard.set()
@@ -404,6 +401,7 @@ class Life:
             read=self._page,
             custom=self._custom,
             clock=self._clock,
+            drill=self._watchers.drill,
         ).run()
 
     async def _page(self, since: int, until: int, *, metrics: Collection[str], after: Place, ticks: int) -> Page:
@@ -429,11 +427,12 @@ class Life:
             take=self._take,
             wants=self._configurator.wants,
             life=self._lives.told,
-            look=self._witness.ask,
             identity_file=self._settings.state_dir / IDENTITY_FILE,
             alerting=self.alerting,
         )
-        await self._uplink.run(self._scheduler.warm)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._uplink.run(self._scheduler.warm), name="loops to the hub")
+            group.create_task(self._watchers.run_with_hub(registration.key), name="watchers of the hub")
 
     async def _take(self, configuration: Configuration) -> None:
         await self._configurator.take(configuration)

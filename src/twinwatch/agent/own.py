@@ -14,6 +14,7 @@ from twinwatch.agent.shaping import Shaper
 from twinwatch.monitors import Reading
 from twinwatch.protocol.heartbeat import Delivery
 from twinwatch.protocol.metrics import Chart, Metric, MonitorFacts
+from twinwatch.protocol.rules import Rule
 from twinwatch.world.clock import Clock
 from twinwatch.world.host import Host, Missing, Refused
 
@@ -35,10 +36,16 @@ PENDING = Metric("twinwatch.agent.pending", "{tick}", "Runs of monitors that wai
 DROPPED = Metric("twinwatch.agent.dropped", "{tick}", "Runs of monitors that were lost for good", good="low")
 BUFFER_SIZE = Metric("twinwatch.buffer.size", "By", "Size of the buffer's files", good="low")
 
+HUB_AWAY = Rule("not reachable", severity="critical", check="hub", order="agent_first")
+"""Told by each agent on its own, on channels of its own: nobody else could."""
+OFFLINE = Rule("down", severity="warning", check="internet", order="agent_first")
+"""Told to nobody but where the file has a channel that needs no internet: later the hub has it for its history."""
+
 SELF = MonitorFacts(
     name=NAME,
     title="Twinwatch agent",
     interval_seconds=INTERVAL_SECONDS,
+    rules=(HUB_AWAY, OFFLINE),
     metrics=(UP, DURATION, CHECK_UP, CPU, RSS, LAG, PENDING, DROPPED, BUFFER_SIZE),
     charts=(
         Chart("Monitor up", (UP.name,), by=(NAME_LABEL,), top=1.0),

@@ -21,6 +21,10 @@ EVIDENCE_BYTES = 32 << 10
 OPEN_ALERTS = 1_000
 """Most alerts of one server that are open at a time; what is beyond that is counted and not told."""
 
+THE_WAY = ("twinwatch:hub", "twinwatch:internet")
+"""Checks of an agent about the way between it and its hub. The hub keeps what was wrong with it and tells nobody: who
+was to know was told by the agent."""
+
 Number = Annotated[int, msgspec.Meta(ge=1, le=1 << 62)]
 ToldState = Literal["trying", "delivered", "refused"]
 

@@ -27,6 +27,7 @@ from twinwatch.protocol.control import (
     REVOKED_CODE,
     BundleChanged,
     ConfigurationChanged,
+    DrillResult,
     WitnessAnswer,
 )
 from twinwatch.protocol.heartbeat import Heartbeat, HeartbeatAnswer
@@ -59,6 +60,7 @@ class FakeServer:
     reports: list[Report] = field(default_factory=list)
     goodbyes: list[Goodbye] = field(default_factory=list)
     sightings: list[WitnessAnswer] = field(default_factory=list)
+    drills: list[DrillResult] = field(default_factory=list)
     configuration: Configuration = field(default_factory=Configuration)
     bundle: Bundle = field(default_factory=Bundle)
     events: list[AlertEvent] = field(default_factory=list)
@@ -209,6 +211,9 @@ class FakeHub:
                     return 200, self._speaker(key).configuration
                 case "/witness" if not self.older:
                     self._speaker(key).sightings.append(decode(body, WitnessAnswer, *content))
+                    return 204, None
+                case "/drill" if not self.older:
+                    self._speaker(key).drills.append(decode(body, DrillResult, *content))
                     return 204, None
                 case "/goodbye" if not self.older:
                     self._speaker(key).goodbyes.append(decode(body, Goodbye, *content))

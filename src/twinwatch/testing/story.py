@@ -24,6 +24,7 @@ from typing import Any, ClassVar
 from twinwatch.agent.configuration import Settings
 from twinwatch.agent.daemon import Agent
 from twinwatch.agent.life import Telling
+from twinwatch.agent.watching.settings import HubWatchSettings
 from twinwatch.monitors import Moment, Monitor, Options, Reading
 from twinwatch.protocol.metrics import Chart, Headline, Metric
 from twinwatch.testing.fakes import AsgiApp, AsgiHttp, VirtualClock
@@ -93,6 +94,7 @@ class StagedAgent:
                 "state_dir": state_dir,
                 "server_name": "web-1",
                 "enrolment_key": Secret(enrolment_key) if enrolment_key else None,
+                "hub_watch": HubWatchSettings(enabled=False),
                 **settings,
             }
         )

@@ -117,8 +117,8 @@ def test_the_worst_is_first_and_nothing_moves_the_cursor() -> None:
     ("answer", "said"),
     [
         (None, "no agent runs with the state directory"),
-        (b"", "with no status"),
-        (b"HTTP/1.1 500 No\r\n\r\n", "with no status"),
+        (b"", "not as this version does"),
+        (b"HTTP/1.1 500 No\r\n\r\n", "not as this version does"),
         (b"HTTP/1.1 200 OK\r\n\r\n{}", "not this version's"),
     ],
 )

@@ -98,6 +98,7 @@ class Alerting:
         self._rules: tuple[Rule, ...] = ()
         self._bundle_file: BundleFile | None = None
         self._changes: list[Change] = []
+        self._own: set[str] = set()
         self._woken = asyncio.Event()
         self._lock = asyncio.Lock()
         self._news: list[Callable[[], None]] = []
@@ -146,7 +147,13 @@ class Alerting:
 
     def see(self, check: Check) -> None:
         """An outcome of a check of the agent's own, ``twinwatch:<name>``."""
+        self._own.add(f"{own.NAME}:{check.name}")
         self.saw([CheckStanding(f"{own.NAME}:{check.name}", own.NAME, check.state, check.message, check.reason)])
+
+    def attach(self, change: Change, evidence: Evidence) -> None:
+        """All of the evidence of an alert, where some of it came after that was told."""
+        self._desk.attach(change, evidence, self._clock.now())
+        self._woken.set()
 
     def route(self, rule: str, channels: Callable[[], Sequence[str]]) -> None:
         """Alerts of this rule (by its whole name) are told by this agent at once, on these channels of the bundle and
@@ -294,7 +301,7 @@ class Alerting:
         settled = self._clock.monotonic() - self._began > SETTLE_SECONDS
         look = self._judge.next_look()
         if settled or (look is not None and look <= now):
-            self._note(self._judge.look(now, self._runs, set(self._checks()), settled=settled))
+            self._note(self._judge.look(now, self._runs, {*self._checks(), *self._own}, settled=settled))
         while self._changes:
             changes = list(self._changes)
             evidence = await self._evidence(changes)

@@ -110,6 +110,14 @@ class Desk:
                 if (alert := self._alerts.get(place)) is not None:
                     self._resolve(alert, transition.time, now, transition.why)
 
+    def attach(self, change: Change, evidence: Evidence, now: int) -> None:
+        """Evidence that was not ready when the alert was told."""
+        alert = self._alerts.get((change.rule.name, change.thing, change.transition.episode))
+        if alert is not None and alert.open:
+            alert.evidence = _lines(evidence)
+            self._event(alert, "told", now, (), evidence)
+            self._keep(alert)
+
     def answered(self, alert: Alert, answer: AlertAnswer, now: int, by: int) -> bool:
         """The hub's answer; ``by`` is ``will_notify_by`` on this machine's clock. Whether the alert was closed there is
         the result."""

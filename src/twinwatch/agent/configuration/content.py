@@ -35,9 +35,9 @@ from twinwatch.agent.configuration.settings import (
 )
 from twinwatch.agent.configuration.shapes import Shape, has_password, texts
 from twinwatch.agent.configuration.thresholds import rules_of
-from twinwatch.agent.configuration.watches import witness_of
+from twinwatch.agent.configuration.watches import hub_watch_of, witness_of
 from twinwatch.agent.local.settings import LISTEN, LocalSettings, problem_of
-from twinwatch.agent.watching.settings import WitnessSettings
+from twinwatch.agent.watching.settings import HubWatchSettings, WitnessSettings
 from twinwatch.protocol import limits
 from twinwatch.protocol.rules import Rule
 from twinwatch.world.secret import Secret, SecretUnreadable, read_secret
@@ -65,6 +65,7 @@ class Content:
     buffer: BufferSettings | None = None
     uplink: UplinkSettings | None = None
     witness: WitnessSettings | None = None
+    hub_watch: HubWatchSettings | None = None
     entries: tuple[Entry, ...] = ()
     rules: tuple[Rule, ...] = ()
     alerts: FileAlerts = field(default_factory=FileAlerts)
@@ -153,6 +154,7 @@ class _Reading:
             buffer=self._noted(top, lambda name: self._buffer(top, name), "buffer"),
             uplink=self._noted(top, lambda name: self._uplink(top, name), "uplink"),
             witness=self._noted(top, lambda name: witness_of(top, name), "witness"),
+            hub_watch=self._noted(top, lambda name: hub_watch_of(top, name), "hub_watch"),
             entries=self._entries(top.items("monitors")),
             rules=rules_of(top.items("rules"), lambda path: self._document.key_place(("rules", *path)), self._problems),
         )

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from twinwatch.agent.configuration.problems import Misconfigured
 from twinwatch.agent.local.settings import LocalSettings
-from twinwatch.agent.watching.settings import WitnessSettings
+from twinwatch.agent.watching.settings import HubWatchSettings, WitnessSettings
 from twinwatch.protocol import limits
 from twinwatch.protocol.durations import duration
 from twinwatch.world.addresses import is_loopback
@@ -83,6 +83,7 @@ class Settings:
     uplink: UplinkSettings = UplinkSettings()
     witness: WitnessSettings | None = None
     """What the agent looks at when the hub asks; None: at what is lawful, if the hub may configure anything here."""
+    hub_watch: HubWatchSettings = field(default_factory=HubWatchSettings)
 
 
 LIVE = frozenset({"monitor_seconds", "precedence", "remote"})

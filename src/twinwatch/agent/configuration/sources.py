@@ -37,6 +37,7 @@ from twinwatch.agent.configuration.settings import (
     server_name_of,
 )
 from twinwatch.agent.local.settings import LISTEN, LocalSettings, problem_of
+from twinwatch.agent.watching.settings import HubWatchSettings
 from twinwatch.protocol import limits
 from twinwatch.protocol.rules import Rule
 from twinwatch.world.secret import Secret, SecretUnreadable, read_secret
@@ -287,6 +288,7 @@ class _Merging:
             buffer=self._of_file("buffer", content.buffer) or BufferSettings(),
             uplink=self._of_file("uplink", content.uplink) or UplinkSettings(),
             witness=self._of_file("witness", content.witness),
+            hub_watch=self._of_file("hub_watch", content.hub_watch) or HubWatchSettings(),
         )
 
     def _said(self, argument: str, variable: str) -> _Said | None:

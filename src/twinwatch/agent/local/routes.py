@@ -10,6 +10,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
+from twinwatch.agent.drilling import TooOften
 from twinwatch.agent.local import web
 from twinwatch.agent.local.admission import Admission, Reach
 from twinwatch.agent.local.bodies import body_of
@@ -36,7 +37,8 @@ _log = logging.getLogger(__name__)
 
 
 class Routes:
-    """The answers. ``status`` gives a struct, or an awaitable of one; ``read`` reads the buffer."""
+    """The answers. ``status`` gives a struct, or an awaitable of one; ``read`` reads the buffer; ``drill`` holds one,
+    for who may use the socket."""
 
     def __init__(
         self,
@@ -46,8 +48,10 @@ class Routes:
         read: PageReader,
         pushes: Pushes,
         clock: Clock,
+        drill: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
         self._status = status
+        self._drill = drill
         self._catalogue = catalogue
         self._read = read
         self._clock = clock
@@ -91,6 +95,9 @@ class Routes:
             _allow(request, {"GET"})
             return page(request, "sign-in.html", 401)
         await admission.check_token(request)
+        if path == "/api/v1/drill" and admission.reach is Reach.SOCKET and self._drill is not None:
+            _allow(request, {"POST"})
+            return await self._drilled(self._drill)
         if path.startswith("/metrics/"):
             _allow(request, {"PUT", "POST", "DELETE"})
             return await self._group(request)
@@ -122,6 +129,13 @@ class Routes:
     async def _status_now(self, _request: web.BaseRequest) -> web.Response:
         status = self._status()
         return _json(await status if inspect.isawaitable(status) else status)
+
+    @staticmethod
+    async def _drilled(drill: Callable[[], Awaitable[object]]) -> web.Response:
+        try:
+            return _json(await drill())
+        except TooOften as err:
+            raise Refused(429, "too-often", "Too often", str(err)) from err
 
     async def _catalogue_now(self, _request: web.BaseRequest) -> web.Response:
         return _json(self._catalogue())

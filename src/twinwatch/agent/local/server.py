@@ -11,7 +11,7 @@ import errno
 import logging
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
@@ -54,10 +54,13 @@ class LocalServer:
         read: PageReader,
         custom: Custom,
         clock: Clock,
+        drill: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
         self._settings = settings
         self._socket = state_dir / SOCKET_FILE
-        self._routes = Routes(status=status, catalogue=catalogue, read=read, pushes=Pushes(custom, clock), clock=clock)
+        self._routes = Routes(
+            status=status, catalogue=catalogue, read=read, pushes=Pushes(custom, clock), clock=clock, drill=drill
+        )
         self.addresses: list[tuple[str, int]] = []
         """Where it listens now."""
         self.on_socket = False

@@ -29,7 +29,6 @@ from twinwatch.agent.uplink.reports import Reports
 from twinwatch.agent.worker import Worker
 from twinwatch.protocol.checks import Report
 from twinwatch.protocol.configuration import Configuration
-from twinwatch.protocol.control import Notice, WitnessAnswer, WitnessAsked
 from twinwatch.protocol.life import Goodbye, Life
 from twinwatch.protocol.metrics import Catalogue
 from twinwatch.world.clock import Clock
@@ -42,8 +41,8 @@ class Uplink:
     """The loops of a registered agent.
 
     ``report`` makes the report, ``version`` is the hub's configuration in force and ``take`` gets a newer one: without
-    them nothing is reported or fetched; nor are alerts brought without ``alerting``. ``look`` is told what the hub
-    wants looked at. ``identity_file`` is what a message about a refused key names.
+    them nothing is reported or fetched; nor are alerts brought without ``alerting``. ``identity_file`` is what a
+    message about a refused key names.
     """
 
     def __init__(
@@ -64,7 +63,6 @@ class Uplink:
         take: Callable[[Configuration], Awaitable[None]] | None = None,
         wants: Callable[[int], bool] | None = None,
         life: Callable[[], Life] | None = None,
-        look: Callable[[WitnessAsked], None] | None = None,
         identity_file: Path = Path(FILE),
         alerting: Alerting | None = None,
     ) -> None:
@@ -73,7 +71,6 @@ class Uplink:
         self._line = line
         self._key = key
         self._link = link
-        self._look = look
         self._heartbeats = Heartbeats(
             line,
             registration,
@@ -106,7 +103,6 @@ class Uplink:
         self._configurations = (
             Configurations(line, key, version=version, take=take, wants=wants, link=link, seed=seed) if take else None
         )
-        link.on_notice(self._hear)
         self._control = (
             Control(line, key, link.noticed, link=link, clock=clock, seed=seed) if take or alerting else None
         )
@@ -149,17 +145,6 @@ class Uplink:
             await self._line.goodbye(self._key, message, timeout_seconds=timeout_seconds)
         except (Unreachable, Refused) as err:
             _log.info("the hub did not hear the goodbye: %s", err)
-
-    async def answer_witness(self, answer: WitnessAnswer) -> None:
-        """Bring what was seen when the hub asked: at once, or not at all."""
-        try:
-            await self._line.witness(self._key, answer)
-        except (Unreachable, Refused) as err:
-            _log.debug("the hub did not take what was seen for it: %s", err)
-
-    def _hear(self, notice: Notice) -> None:
-        if isinstance(notice, WitnessAsked) and self._look is not None:
-            self._look(notice)
 
     async def flush(self, timeout_seconds: float) -> None:
         """Bring what waits in one last round that is cut off at ``timeout_seconds``."""

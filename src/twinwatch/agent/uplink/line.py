@@ -16,7 +16,7 @@ from twinwatch.protocol.bundle import SealedBundle
 from twinwatch.protocol.checks import Report
 from twinwatch.protocol.codec import MSGPACK, ZSTD, Undecodable, decode, pack
 from twinwatch.protocol.configuration import Configuration
-from twinwatch.protocol.control import WitnessAnswer
+from twinwatch.protocol.control import DrillResult, WitnessAnswer
 from twinwatch.protocol.heartbeat import Heartbeat, HeartbeatAnswer
 from twinwatch.protocol.hello import Register, Registered
 from twinwatch.protocol.life import Goodbye
@@ -80,6 +80,10 @@ class Line:
     async def witness(self, key: Secret, message: WitnessAnswer) -> None:
         """Bring what was seen when the hub asked."""
         await self._post("witness", key, pack(message), HEARTBEAT_TIMEOUT_SECONDS)
+
+    async def drill(self, key: Secret, message: DrillResult) -> None:
+        """Bring what came of a drill."""
+        await self._post("drill", key, pack(message), TIMEOUT_SECONDS)
 
     async def goodbye(self, key: Secret, message: Goodbye, *, timeout_seconds: float) -> None:
         """Say that the agent is about to end."""

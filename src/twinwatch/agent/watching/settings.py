@@ -1,4 +1,4 @@
-"""What the owner of a server says about what its agent looks at besides it."""
+"""What the owner of a server says about watching the hub, and about looking at targets on its behalf."""
 
 from __future__ import annotations
 
@@ -7,7 +7,21 @@ from fnmatch import fnmatchcase
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from urllib.parse import urlsplit
 
+INTERNET = ("1.1.1.1:443", "8.8.8.8:443", "9.9.9.9:443", "[2606:4700:4700::1111]:443", "[2620:fe::fe]:443")
+"""Public name servers of three operators: addresses, so that a broken name service does not look like no internet."""
+MOST_TARGETS = 10
+AFTER_SECONDS = 120.0
 FORBIDDEN = 100
+
+
+@dataclass(frozen=True, slots=True)
+class HubWatchSettings:
+    """When people are told that the hub is away, and what shows that the internet works."""
+
+    enabled: bool = True
+    after_seconds: float = AFTER_SECONDS
+    internet: tuple[str, ...] = INTERNET
+    """``host:port``: that one of them takes a connection shows that the internet works."""
 
 
 @dataclass(frozen=True, slots=True)

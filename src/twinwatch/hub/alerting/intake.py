@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
+import msgspec
 from psycopg.rows import DictRow
 
 from twinwatch.alerts.episodes import key_of
@@ -20,7 +21,7 @@ from twinwatch.hub.lawful_alerts import check_events
 from twinwatch.hub.refusals import DELETED, invalid, unauthorized
 from twinwatch.hub.statements import Statements
 from twinwatch.hub.stores.log import instant, milliseconds
-from twinwatch.protocol.alerts import AlertAnswer, AlertAnswers, AlertEvent, AlertEvents, Told, digest_of
+from twinwatch.protocol.alerts import THE_WAY, AlertAnswer, AlertAnswers, AlertEvent, AlertEvents, Told, digest_of
 from twinwatch.world.clock import Clock
 
 SQL = Statements("intake")
@@ -111,6 +112,9 @@ class _Taking:
             case "yielded":
                 await self._yielded(found, event)
             case "told":
+                if event.evidence is not None:
+                    evidence = msgspec.json.encode(event.evidence).decode()
+                    await self._connection.execute(SQL["evidence"], {"id": found["id"], "evidence": evidence})
                 await self._told(found, event)
                 await self._engine.look(self._connection, await self._again(found), self._now)
             case "settled":
@@ -146,7 +150,8 @@ class _Taking:
             unit=event.unit,
             definition=event.definition,
             flapping=event.flapping,
-            late=over and self._now - at > BACKLOG_MILLISECONDS,
+            # What is about the way here is over by the time that it is heard of here.
+            late=(over and self._now - at > BACKLOG_MILLISECONDS) or event.thing in THE_WAY,
             fence=event.fence + (order == "hub_first"),
             # Until the agent has yielded, the hub holds back: see ``AlertEvent.kind``.
             agent_until=self._now if order == "hub_first" and not event.told else None,

@@ -15,3 +15,6 @@ returning channel_id
 
 -- name: notes
 select n.alert_id, n.state, n.occasion, n.teller from public.notifications as n where n.alert_id = any (%(alerts)s)
+
+-- name: evidence
+update public.alerts set evidence = %(evidence)s where id = %(id)s

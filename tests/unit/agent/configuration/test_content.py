@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from twinwatch.agent.configuration import Misconfigured, Settings
 from twinwatch.agent.configuration.problems import PROBLEMS
-from twinwatch.agent.watching.settings import WitnessSettings
+from twinwatch.agent.watching.settings import HubWatchSettings, WitnessSettings
 
 from .kinds import FOUND, Desk, Http, options_in
 
@@ -272,6 +272,21 @@ def test_what_a_witness_may_look_at_is_judged(desk: Desk) -> None:
     assert [one.rpartition(": expected ")[0] for one in problems(desk)] == [
         "/agent.yaml:2:19: witness.forbid: '10.0.0.0/99'",
         "/agent.yaml:2:19: witness.forbid: '7'",
+    ]
+
+
+def test_how_the_hub_is_watched_is_judged(desk: Desk) -> None:
+    desk.write("hub: https://file\nhub_watch: {after: 5m, internet: ['10.0.0.1:53', '[fd00::1]:443']}\n")
+    said = desk.configurator().settings.hub_watch
+    assert said == HubWatchSettings(True, 300.0, ("10.0.0.1:53", "[fd00::1]:443"))
+    desk.write("hub: https://file\nhub_watch: false\n")
+    assert not desk.configurator().settings.hub_watch.enabled
+    desk.write("hub: https://file\nhub_watch: {internet: []}\n")
+    assert desk.configurator().settings.hub_watch.internet == ()
+    desk.write("hub: https://file\nhub_watch: {after: 1s, internet: [nowhere]}\n")
+    assert problems(desk) == [
+        "/agent.yaml:2:20: hub_watch.after: '1s': expected 30s to 1h",
+        "/agent.yaml:2:34: hub_watch.internet: 'nowhere': expected host:port, such as 1.1.1.1:443",
     ]
 
 

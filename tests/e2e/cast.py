@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from tests.e2e.puppet import Puppet
 from twinwatch.protocol.checks import CheckStanding, MonitorStanding
 from twinwatch.protocol.metrics import Catalogue, Chart, Metric, MonitorFacts, MonitorKind
+from twinwatch.protocol.rules import Rule
 
 NGINX = CheckStanding("systemd:nginx.service", "systemd", "up")
 UNITS = tuple(CheckStanding(f"systemd:unit-{number}.service", "systemd", "up") for number in range(30))
@@ -61,6 +62,7 @@ def metrics(name: str, title: str, count: int) -> MonitorFacts:
         15.0,
         tuple(Metric(one, "1", f"What {one} says") for one in names),
         tuple(Chart(one, (one,), ("twinwatch.monitor.name",)) for one in names),
+        rules=(Rule("first figure is high", metric=names[0], above=0.95, hold="5m"),),
     )
 
 
@@ -73,3 +75,4 @@ class Told:
 
     puppet: Puppet
     token: str
+    organization: str

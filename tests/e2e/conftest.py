@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from tests.e2e.cast import CATALOGUE, NGINX, SYSTEM, SYSTEMD, UNITS, Told
 from tests.e2e.puppet import Puppet, ask, enrolment_key, person
+from tests.e2e.receiver import Receiver, receiving
 from twinwatch.hub.api.pages import dashboard_folder
 from twinwatch.protocol.heartbeat import Delivery
 from twinwatch.testing.postgres import free_port
@@ -43,6 +45,8 @@ INTERVALS = {
     "TWINWATCH_HEARTBEAT_INTERVAL": "1s",
     "TWINWATCH_LATE_AFTER": "6",
     "TWINWATCH_DOWN_AFTER": "12",
+    # The far end of a channel is on this machine.
+    "TWINWATCH_ALLOW_PRIVATE_NETWORKS": "1",
 }
 EMAIL = "owner@example.org"
 PASSWORD = "correct horse battery"
@@ -79,7 +83,8 @@ def stack() -> Iterator[Stack]:
         address,
     ]
     with log.open("wb") as out:
-        running = subprocess.Popen(command, env={**os.environ, **INTERVALS}, stdout=out, stderr=out)
+        settings = {**INTERVALS, "TWINWATCH_PUBLIC_URL": f"http://{address}"}
+        running = subprocess.Popen(command, env={**os.environ, **settings}, stdout=out, stderr=out)
     try:
         link = re.compile(rb"http://\S+/setup/\?token=\S+")
         wait(lambda: link.search(log.read_bytes()) or running.poll() is not None, 60, log.read_text)
@@ -143,7 +148,7 @@ class Eyes:
     def shoot(self, page: Page, name: str) -> None:
         """A screenshot for people to look at."""
         SHOTS.mkdir(exist_ok=True)
-        page.screenshot(path=SHOTS / f"{name}.png", full_page=True)
+        page.screenshot(path=SHOTS / f"{name}.png", full_page=True, animations="disabled")
 
 
 @pytest.fixture
@@ -183,10 +188,20 @@ def told(stack: Stack) -> Told:
         owner = {"token": token, "email": EMAIL, "password": PASSWORD, "organization": "Example"}
         ask(stack.url, "POST", "/api/v1/setup", owner)
     token = person(stack.url, EMAIL, PASSWORD)
+    organization = ask(stack.url, "GET", "/api/v1/me", token=token)["organizations"][0]["id"]
     puppet = Puppet(stack.url, "puppet", enrolment_key(stack.url, token))
     puppet.register()
     puppet.declare(CATALOGUE)
-    return Told(puppet, token)
+    return Told(puppet, token, organization)
+
+
+@pytest.fixture(scope="session")
+def receiver(stack: Stack, told: Told) -> Iterator[Receiver]:
+    """The far end of the organization's webhook channel, whose name is Hook."""
+    with receiving() as receiver:
+        channel = {"name": "Hook", "kind": "webhook", "settings": {"url": receiver.url}}
+        ask(stack.url, "POST", "/api/v1/channels", {**channel, "organization_id": told.organization}, token=told.token)
+        yield receiver
 
 
 @pytest.fixture
@@ -195,3 +210,19 @@ def puppet(told: Told) -> Puppet:
     told.puppet.heartbeat(Delivery(100, 100, 0, 0, 4096, None))
     told.puppet.report(monitors=(SYSTEM, SYSTEMD), checks=(NGINX, *UNITS))
     return told.puppet
+
+
+@pytest.fixture
+def alive(puppet: Puppet) -> Iterator[Puppet]:
+    """The same, and it gives signs of life for as long as the test takes."""
+    over = threading.Event()
+
+    def beat() -> None:
+        while not over.wait(1.5):
+            puppet.heartbeat()
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    yield puppet
+    over.set()
+    thread.join()

@@ -14,6 +14,8 @@ from typing import Any
 
 import msgspec
 
+from twinwatch.alerts.episodes import key_of
+from twinwatch.protocol.alerts import AlertEvent, AlertEvents
 from twinwatch.protocol.checks import CheckStanding, ConfigurationStanding, MonitorStanding, Report
 from twinwatch.protocol.configuration import Configuration
 from twinwatch.protocol.heartbeat import Delivery, Heartbeat
@@ -40,6 +42,7 @@ class Puppet:
     _key: str = ""
     uuid: str = ""
     _sequence: int = 0
+    _events: int = 0
 
     def register(self) -> None:
         """Comes to be known."""
@@ -78,6 +81,34 @@ class Puppet:
         columns: list[list[float | None]] = [[value] * runs for _, value in values]
         self._sequence += 1
         self._ask("POST", "samples", Batch(self._sequence, newest, [Frame(shape.id, times, columns)], [shape]))
+
+    def fires(self, thing: str, title: str, **fields: Any) -> AlertEvent:
+        """A rule of its fires on a thing, and it leaves all telling to the hub."""
+        at = now()
+        rule = fields.pop("rule", "systemd: unit failed")
+        whole = {
+            "key": key_of(self.uuid, rule, thing, at),
+            "kind": "fired",
+            "at": at,
+            "rule": rule,
+            "thing": thing,
+            "episode": at,
+            "severity": "critical",
+            "since": at,
+            "title": title,
+            **fields,
+        }
+        return self._happened(msgspec.convert({"number": 1, **whole}, AlertEvent))
+
+    def recovers(self, fired: AlertEvent) -> None:
+        """What had fired is well again."""
+        self._happened(msgspec.structs.replace(fired, kind="resolved", at=now(), why="recovered"))
+
+    def _happened(self, event: AlertEvent) -> AlertEvent:
+        self._events += 1
+        numbered = msgspec.structs.replace(event, number=self._events)
+        self._ask("POST", "alerts", AlertEvents(events=(numbered,)))
+        return numbered
 
     def configuration(self) -> Configuration:
         """What it is to watch."""

@@ -217,6 +217,9 @@ async def test_alerts_are_found_by_state_server_words_and_page(desk: Desk) -> No
     found = (await client.get("/api/v1/alerts?text=app-3&state=open")).json()["alerts"]
     assert [one["thing"] for one in found] == ["systemd:app-3.service"]
     assert (await client.get("/api/v1/alerts?text=100%25")).json()["alerts"] == []
+    rule = found[0]["rule"].replace(" ", "%20")
+    assert len((await client.get(f"/api/v1/alerts?rule={rule}&text=app-3")).json()["alerts"]) == 1
+    assert (await client.get(f"/api/v1/alerts?rule={rule[:-1]}")).json()["alerts"] == []
     assert (await client.get("/api/v1/alerts?state=resolved")).json()["alerts"] == []
     assert (await client.get("/api/v1/alerts?before=x")).status == 422
 
@@ -228,6 +231,20 @@ async def test_an_open_stream_is_told_of_alerts(desk: Desk) -> None:
         await desk.agent.events(first)
         _, told = await live.next("alert")
         assert (told["title"], told["state"]) == (first.title, "firing")
+
+
+async def test_an_open_stream_is_told_when_somebody_was_told_and_when_a_rule_silence_or_channel_changes(
+    desk: Desk,
+) -> None:
+    await desk.agent.events(fired(desk.agent))
+    async with desk.cast.viewer.client.stream("/api/v1/live") as live:
+        await live.next("hello")
+        await desk.quiet()
+        while (await live.next("alert"))[1]["told_at"] is None:
+            pass
+        silence = {"organization_id": str(desk.cast.organization_id), "comment": "for a while"}
+        assert (await desk.cast.owner.client.post("/api/v1/silences", silence)).status == 201
+        await live.next("bundle")
 
 
 async def test_latency_is_a_figure(desk: Desk) -> None:

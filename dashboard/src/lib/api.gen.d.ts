@@ -545,7 +545,8 @@ export interface paths {
         };
         /**
          * Live
-         * @description Server-sent events: `hello`, then `server` and `gone` as they happen; `samples` and `checks` of ``server``.
+         * @description Server-sent events: `hello`; then as they happen `server`, `gone`, `alert`; `bundle` when rules, policies,
+         *     silences, channels or tags are others now; `samples` and `checks` of ``server``.
          */
         get: operations["live_api_v1_live_get"];
         put?: never;
@@ -4694,6 +4695,8 @@ export interface operations {
                 state?: "all" | "open" | "firing" | "acknowledged" | "resolved";
                 severity?: ("critical" | "warning" | "down")[] | null;
                 server?: string | null;
+                /** @description A rule's whole name. */
+                rule?: string;
                 /** @description ms UTC, inclusive */
                 since?: number | null;
                 /** @description ms UTC, exclusive */

@@ -8,12 +8,14 @@ import {
   useQueryClient,
 } from "@tanstack/react-query";
 import { useEffect, useMemo, useRef, useState } from "react";
+import { takeAlert } from "./alerts";
 import { hub, Problem, type Server, taken } from "./api";
 import { learnHubTime } from "./clock";
 import { onLive, openLive, watchServer } from "./live";
 import { type Columns, type Frame, frameOf, INSTANCE } from "./series";
 import type { Presence } from "./session";
 import { reload, takeStanding } from "./standing";
+import { takeBundle } from "./telling";
 
 /** How long the live tail of a server is kept; ranges are loaded again well before. */
 const TAIL_MS = 30 * 60_000;
@@ -189,6 +191,10 @@ export function useLiveData(presence: Presence): void {
         cache.removeQueries({ queryKey: ["server", event.data.server_id] });
       } else if (event.type === "checks") {
         takeStanding(cache, event.data);
+      } else if (event.type === "alert") {
+        takeAlert(cache, event.data);
+      } else if (event.type === "bundle") {
+        takeBundle(cache);
       }
     });
     const close = openLive();
@@ -250,6 +256,24 @@ export function useRename() {
     mutationFn: ({ id, name }: { id: string; name: string }) =>
       taken(
         hub.PATCH("/api/v1/servers/{server_id}", { params: { path: { server_id: id } }, body: { name } }),
+      ),
+    onSuccess: (server) => {
+      cache.setQueryData(["server", server.id], server);
+      cache.setQueryData(servers.queryKey, (known) => merged(known, server));
+    },
+  });
+}
+
+/** Tags, and whether it is watched fast. */
+export function useServerSettings() {
+  const cache = useQueryClient();
+  return useMutation({
+    mutationFn: ({ id, tags, fast }: { id: string; tags: string[]; fast: boolean }) =>
+      taken(
+        hub.PUT("/api/v1/servers/{server_id}/settings", {
+          params: { path: { server_id: id } },
+          body: { tags, fast },
+        }),
       ),
     onSuccess: (server) => {
       cache.setQueryData(["server", server.id], server);

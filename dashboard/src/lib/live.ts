@@ -7,7 +7,7 @@
  */
 import { EventSourceParserStream } from "eventsource-parser/stream";
 import { useSyncExternalStore } from "react";
-import { authorizedFetch, type Checks, type Server } from "./api";
+import { type Alert, authorizedFetch, type Checks, type Server } from "./api";
 import { learnHubTime } from "./clock";
 import type { Columns } from "./series";
 
@@ -20,7 +20,10 @@ export type LiveEvent =
   | { type: "server"; data: Server }
   | { type: "samples"; data: Columns & { server_id: string } }
   | { type: "checks"; data: Partial<Checks> & { server_id: string } }
-  | { type: "gone"; data: { server_id: string } };
+  | { type: "gone"; data: { server_id: string } }
+  | { type: "alert"; data: Alert }
+  /** Rules, policies, silences, channels or tags are others now. */
+  | { type: "bundle"; data: Record<string, never> };
 
 export type LiveStatus = {
   state: "off" | "connecting" | "open" | "lost" /** When this state began, ms. */;

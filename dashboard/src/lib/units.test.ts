@@ -5,9 +5,13 @@ import {
   axisSteps,
   counted,
   duration,
+  localInput,
   measure,
+  moment,
   NOTHING,
+  ofLocalInput,
   say,
+  secondsOf,
   spelled,
   timeLabels,
   unitTitle,
@@ -139,4 +143,23 @@ test("a duration is spelled as a form takes it", () => {
     "1h",
     "1d2h3m4s5ms",
   ]);
+});
+
+test("an instant goes into a form and comes back, to the minute", () => {
+  const at = new Date(2026, 2, 5, 4, 7, 0).getTime();
+  expect(localInput(at)).toBe("2026-03-05T04:07");
+  expect(ofLocalInput("2026-03-05T04:07")).toBe(at);
+  expect(ofLocalInput("2026-03-05")).toBeNull();
+  expect(ofLocalInput("")).toBeNull();
+});
+
+test("an instant of another year says which", () => {
+  const year = new Date().getFullYear();
+  expect(moment(new Date(year, 2, 5, 14, 5, 30).getTime())).toBe("5 Mar, 14:05:30");
+  expect(moment(new Date(year + 1, 2, 5, 14, 5, 30).getTime())).toBe(`5 Mar ${year + 1}, 14:05:30`);
+});
+
+test("a duration is read as agent and hub read it", () => {
+  expect(["15s", "5m", "1h30m", "250ms", "2d"].map(secondsOf)).toEqual([15, 300, 5400, 0.25, 172_800]);
+  expect(["", "5", "m", "5 m", "-5m", "5mm"].map(secondsOf)).toEqual([null, null, null, null, null, null]);
 });

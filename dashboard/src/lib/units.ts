@@ -144,6 +144,11 @@ export function counted(value: number, noun: string): string {
   return `${count(value)} ${noun}${value === 1 ? "" : "s"}`;
 }
 
+/** `1 try`, `3 tries`. */
+export function tries(value: number): string {
+  return value === 1 ? "1 try" : `${count(value)} tries`;
+}
+
 /** The two largest parts of a span: `45 s`, `12 min`, `3 h 5 min`, `4 d 2 h`. */
 export function duration(seconds: number): string {
   const whole = Math.max(0, Math.round(Math.abs(seconds)));
@@ -202,9 +207,10 @@ export function date(ms: number): string {
   return DATE.format(ms);
 }
 
-/** `5 Mar, 14:05:30`: one instant, in the viewer's own time. */
+/** `5 Mar, 14:05:30`: one instant, in the viewer's own time; of another year, with that. */
 export function moment(ms: number): string {
-  return `${DAY.format(ms)}, ${CLOCK_SECONDS.format(ms)}`;
+  const day = new Date(ms).getFullYear() === new Date().getFullYear() ? DAY : DATE;
+  return `${day.format(ms)}, ${CLOCK_SECONDS.format(ms)}`;
 }
 
 /** Labels of a time axis; the day stands where it begins. */
@@ -220,4 +226,32 @@ export function span(since: number, to: number): string {
   return DAY.format(since) === DAY.format(to)
     ? `${clock(since, to - since < 600_000)} – ${clock(to, to - since < 600_000)}`
     : `${DAY.format(since)}, ${clock(since)} – ${DAY.format(to)}, ${clock(to)}`;
+}
+
+/** What an `<input type="datetime-local">` holds for an instant, to the minute: `2026-03-05T14:05`. */
+export function localInput(ms: number): string {
+  const at = new Date(ms);
+  const two = (value: number) => String(value).padStart(2, "0");
+  const day = `${String(at.getFullYear()).padStart(4, "0")}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
+  return `${day}T${two(at.getHours())}:${two(at.getMinutes())}`;
+}
+
+/** The instant of such an input, by the viewer's own clock; null while it is not whole. */
+export function ofLocalInput(text: string): number | null {
+  if (!/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}/.test(text)) return null;
+  const ms = new Date(text).getTime();
+  return Number.isFinite(ms) ? ms : null;
+}
+
+/** Seconds of `15s`, `5m`, `1h30m`; null for what is no duration. */
+export function secondsOf(text: string): number | null {
+  const parts = [...text.trim().matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d)/g)];
+  if (parts.length === 0 || parts.map(([whole]) => whole).join("") !== text.trim()) return null;
+  const sizes: Record<string, number> = { ms: 0.001, s: 1, m: 60, h: 3600, d: 86_400 };
+  return parts.reduce((sum, [, number, unit]) => sum + Number(number) * (sizes[unit ?? ""] ?? 0), 0);
+}
+
+/** The time zone of the viewer: `Europe/Zurich`. */
+export function ownZone(): string {
+  return new Intl.DateTimeFormat("en").resolvedOptions().timeZone;
 }

@@ -100,6 +100,54 @@ export function configurationPath(id: string): string {
   return `/server/configuration/${writeState(configurationFields, new URLSearchParams(), { id })}`;
 }
 
+export const alertFields = { id: text() } satisfies Fields;
+
+export function alertPath(id: string): string {
+  return `/alert/${writeState(alertFields, new URLSearchParams(), { id })}`;
+}
+
+export const historyFields = {
+  q: text(),
+  server: text(),
+  rule: text(),
+  severity: oneOf(["all", "down", "critical", "warning"], "all"),
+  state: oneOf(["all", "open", "firing", "acknowledged", "resolved"], "all"),
+  /** How far back; `between` goes by `from` and `to`. */
+  time: oneOf(["90d", "30d", "7d", "24h", "between"], "90d"),
+  from: whole(),
+  to: whole(),
+} satisfies Fields;
+
+export function historyPath(chosen: Partial<StateOf<typeof historyFields>>): string {
+  return `/alerts/history/${writeState(historyFields, new URLSearchParams(), chosen)}`;
+}
+
+export const probesFields = {
+  q: text(),
+  state: oneOf(["all", "up", "degraded", "down", "unknown"], "all"),
+  edit: text(),
+} satisfies Fields;
+
+export const probeFields = { id: text(), range: oneOf(["24h", "7d", "30d", "90d"], "24h") } satisfies Fields;
+
+export function probePath(id: string): string {
+  return `/probe/${writeState(probeFields, new URLSearchParams(), { id })}`;
+}
+
+/** Which organization is looked at: empty, the first. */
+export const organizationFields = { organization: text() } satisfies Fields;
+
+/** Which one of a list is being changed: its id, or `new`; `of` says what the new one is to be like. */
+export const editFields = { edit: text(), of: text() } satisfies Fields;
+
+/** The same of rules; a new one may be for one server. */
+export const ruleFields = { ...editFields, server: text() } satisfies Fields;
+
+/** Where the rule of this name is adapted to one server. */
+export function adaptPath(rule: string, server: string): string {
+  return `/rules/${writeState(ruleFields, new URLSearchParams(), { edit: "new", of: rule, server })}`;
+}
+
 /** Where to go after signing in: a path of this site only, whatever the address says. */
 export function safeNext(raw: string | null): string {
   return raw !== null && /^\/(?![/\\])/.test(raw) && !raw.startsWith("/sign-in") ? raw : "/";

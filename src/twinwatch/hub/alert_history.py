@@ -44,6 +44,7 @@ class Wanted:
     states: tuple[str, ...] = ()
     severities: tuple[str, ...] = ()
     server: UUID | None = None
+    rule: str = ""
     since: int | None = None
     to: int | None = None
     text: str = ""
@@ -76,12 +77,14 @@ class AlertHistory:
         Raises: Refused 422 for a ``before`` that is none.
         """
         check_text("text", wanted.text, 200, empty=True)
+        check_text("rule", wanted.rule, 200, empty=True)
         before, before_id = _place(wanted.before)
         asked = {
             "organizations": list(wanted.organizations),
             "states": list(wanted.states) or None,
             "severities": list(wanted.severities) or None,
             "server": wanted.server,
+            "rule": wanted.rule or None,
             "since": None if wanted.since is None else instant(wanted.since),
             "to": None if wanted.to is None else instant(wanted.to),
             "text": _pattern(wanted.text),

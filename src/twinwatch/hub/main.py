@@ -137,7 +137,7 @@ class Hub:
         self._herald = Herald(self.database, fleet, reports, self.live, history.seen_by_worker)
         self._ingest = Ingest(clock, self._store, shapes, self._committed)
         channels = Channels(clock, self.database, vault, kinds, self._wake)
-        self._outbox = Outbox(clock, self.database, channels, outside, links)
+        self._outbox = Outbox(clock, self.database, channels, outside, links, self._alerted)
         self._lookout = Lookout(clock, self.database, self._engine)
         guard = outside.guard or Guard(private=settings.private_networks)
         host_net = net or HostNet(Names(threads=PROBED_NAMES))

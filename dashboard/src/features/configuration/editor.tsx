@@ -7,11 +7,11 @@ import { useSaveConfiguration } from "@/lib/standing";
 import { count, counted, spelled } from "@/lib/units";
 import { Button } from "@/ui/button";
 import { Refusal } from "@/ui/faces";
+import { Fields } from "@/ui/form/compound";
+import { type DraftOf, draftOfFields, optionsOf, UNKNOWN_KIND } from "@/ui/form/draft";
+import { type Field, fieldsOf, type Json } from "@/ui/form/schema";
 import { Panel } from "@/ui/panel";
-import { Fields } from "./compound";
-import { type DraftOf, draftOfFields, optionsOf, UNKNOWN_KIND } from "./draft";
 import { askedAgain, besideEntry, faultsOf, freeName, nameOf, withEntry } from "./entries";
-import { type Field, fieldsOf, type Json } from "./schema";
 import { Changed } from "./standing";
 
 /** One monitor being added or changed. What is typed stays until it is saved or given up, whatever the hub answers. */

@@ -1,23 +1,6 @@
 import type { Rule } from "@/lib/api";
-import { count } from "@/lib/units";
+import { ruleInWords } from "@/lib/words";
 import { Panel } from "@/ui/panel";
-
-/** `cpu above 0.9 for 5m`, `systemd:* down`. */
-function ruleInWords(rule: Rule): string {
-  const thing = rule.check || rule.metric;
-  const labels = Object.entries(rule.labels ?? {}).map(([key, value]) => `${key}=${value}`);
-  const when = rule.check
-    ? (rule.states ?? []).join(" or ")
-    : [
-        typeof rule.above === "number" && `above ${count(rule.above)}`,
-        typeof rule.below === "number" && `below ${count(rule.below)}`,
-      ]
-        .filter(Boolean)
-        .join(" or ");
-  return [thing, labels.length > 0 && `{${labels.join(", ")}}`, when, rule.hold && `for ${rule.hold}`]
-    .filter(Boolean)
-    .join(" ");
-}
 
 /** The rules of the bundle, to be read. */
 export function RuleList({ rules }: { rules: readonly Rule[] }) {

@@ -8,9 +8,12 @@ import {
   PencilLine,
   ScanEye,
   SlidersHorizontal,
+  SlidersVertical,
+  TagIcon,
   Terminal,
   Timer,
   Trash2,
+  Zap,
 } from "lucide-react";
 import Link from "next/link";
 import { useRouter } from "next/navigation";
@@ -27,6 +30,8 @@ import { Refusal } from "@/ui/faces";
 import { Field } from "@/ui/field";
 import { Menu, MenuItem, MenuLine } from "@/ui/menu";
 import { StateBadge } from "@/ui/state";
+import { Tag } from "@/ui/tag";
+import { ServerSettings } from "./settings";
 
 export function ServerHeader({ server }: { server: Server }) {
   const now = useNow(1000);
@@ -57,6 +62,20 @@ export function ServerHeader({ server }: { server: Server }) {
         </div>
       </div>
       <Facts server={server} />
+      {(server.tags.length > 0 || server.fast) && (
+        <div className="flex flex-wrap gap-1.5" data-testid="tags">
+          {server.tags.map((tag) => (
+            <Tag key={tag} icon={<TagIcon aria-hidden />}>
+              {tag}
+            </Tag>
+          ))}
+          {server.fast && (
+            <Tag icon={<Zap aria-hidden />} title="It sends heartbeats every few seconds">
+              watched fast
+            </Tag>
+          )}
+        </div>
+      )}
     </header>
   );
 }
@@ -127,7 +146,7 @@ function ServerMenu({ server }: { server: Server }) {
   const me = useMe();
   const role = me.data?.organizations.find((each) => each.id === server.organization_id)?.role;
   const rules = role === "owner" || role === "admin";
-  const [open, setOpen] = useState<"rename" | "delete" | null>(null);
+  const [open, setOpen] = useState<"rename" | "settings" | "delete" | null>(null);
   const remove = useDelete();
   if (role === undefined || role === "viewer") return null;
   return (
@@ -144,6 +163,9 @@ function ServerMenu({ server }: { server: Server }) {
           <MenuItem onSelect={() => setOpen("rename")}>
             <PencilLine aria-hidden /> Rename
           </MenuItem>
+          <MenuItem onSelect={() => setOpen("settings")}>
+            <SlidersVertical aria-hidden /> Tags and watching
+          </MenuItem>
           {rules && (
             <>
               <MenuLine />
@@ -155,6 +177,7 @@ function ServerMenu({ server }: { server: Server }) {
         </Menu>
       </div>
       <Rename key={open} server={server} open={open === "rename"} onClose={() => setOpen(null)} />
+      {open === "settings" && <ServerSettings server={server} onClose={() => setOpen(null)} />}
       <Confirm
         open={open === "delete"}
         onClose={() => setOpen(null)}

@@ -12,6 +12,7 @@ import { serverFields, useUrlState } from "@/lib/url";
 import { Button } from "@/ui/button";
 import { EmptyFace, ErrorFace, Loading, Skeleton } from "@/ui/faces";
 import { Banner, Panel } from "@/ui/panel";
+import { ServerAlerts } from "./alerts";
 import { Charts } from "./charts";
 import { ServerHeader } from "./header";
 import { Standing } from "./panels";
@@ -67,6 +68,7 @@ export function ServerView() {
     >
       <ServerHeader server={server.data} />
       <Silence server={server.data} />
+      <ServerAlerts server={server.data} />
       <Standing server={server.data} />
       {catalogue.data ? (
         catalogue.data.monitors.length > 0 ? (

@@ -54,7 +54,9 @@ test("figures run from high to low, names upward, and a minus turns them round",
   expect(names(sorted(fleet, "name"))).toEqual(["db", "pi", "web-2", "web-10"]);
 });
 
-test("every word must be found, in the name or the system", () => {
+test("every word must be found, in the name, the tags or the system", () => {
+  const tagged = fleet.map((each) => (each.name === "db" ? { ...each, tags: ["prod"] } : each));
+  expect(names(matching(tagged, "prod", "all"))).toEqual(["db"]);
   expect(names(matching(fleet, "WEB debian", "all"))).toEqual(["web-10", "web-2"]);
   expect(names(matching(fleet, "", "down"))).toEqual(["db"]);
 });

@@ -15,7 +15,7 @@ export function matching(servers: readonly Server[], text: string, state: Server
   return servers.filter((server) => {
     if (state !== "all" && server.state !== state) return false;
     const said =
-      `${server.name} ${server.host["os.description"] ?? ""} ${server.host["host.arch"] ?? ""}`.toLowerCase();
+      `${server.name} ${server.tags.join(" ")} ${server.host["os.description"] ?? ""} ${server.host["host.arch"] ?? ""}`.toLowerCase();
     return words.every((word) => said.includes(word));
   });
 }

@@ -1,8 +1,9 @@
 "use client";
 
-import { ArrowDown, ArrowUp } from "lucide-react";
+import { ArrowDown, ArrowUp, Bell } from "lucide-react";
 import Link from "next/link";
 import { Sparkline } from "@/charts/sparkline";
+import { useOpenOf } from "@/lib/alerts";
 import type { CheckCounts, Headline, Server } from "@/lib/api";
 import { classes } from "@/lib/classes";
 import { hubNow, useNow } from "@/lib/clock";
@@ -17,6 +18,7 @@ import { Skeleton } from "@/ui/faces";
 import { toneOf } from "@/ui/meter";
 import { Panel } from "@/ui/panel";
 import { STATES, StateIcon } from "@/ui/state";
+import { Tag } from "@/ui/tag";
 
 /** One row per server; below the medium width each row folds into a card. */
 export function ServerTable({
@@ -139,6 +141,7 @@ function ServerRow({ server, titles, roomy }: { server: Server; titles: string[]
             </Link>
             <span className={classes("text-xs font-medium", state.text)}>{state.word}</span>
             <ChecksTag counts={server.checks} />
+            <AlertsTag serverId={server.id} />
           </div>
           <div className="truncate text-xs text-ink-3">
             {os ? shortened(os, server) : "Waiting for its first figures"}
@@ -171,6 +174,26 @@ function ServerRow({ server, titles, roomy }: { server: Server; titles: string[]
         {ago(server.last_heartbeat_at, now)}
       </div>
     </div>
+  );
+}
+
+/** How many alerts are open, in the colour of the gravest; nothing while there is none. */
+function AlertsTag({ serverId }: { serverId: string }) {
+  const open = useOpenOf(serverId);
+  const gravest = open[0];
+  if (gravest === undefined) return null;
+  return (
+    <Tag
+      testId="server-alerts"
+      tone={gravest.severity === "warning" ? "late" : "down"}
+      icon={<Bell aria-hidden />}
+      title={open
+        .slice(0, 5)
+        .map(({ title }) => title)
+        .join("\n")}
+    >
+      {counted(open.length, "alert")}
+    </Tag>
   );
 }
 

@@ -67,7 +67,7 @@ function Servers({ servers }: { servers: Server[] }) {
           <Search
             icon={<SearchIcon aria-hidden />}
             aria-label="Filter servers"
-            placeholder="Filter by name or system"
+            placeholder="Filter by name, tag or system"
             className="w-full sm:w-72"
             value={words}
             onChange={(event) => write(event.target.value)}

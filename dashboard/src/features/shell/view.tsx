@@ -1,16 +1,29 @@
 "use client";
 
-import { Home, LogOut, Monitor, Moon, Settings, Sun, SunMoon, WifiOff } from "lucide-react";
+import {
+  Bell,
+  Home,
+  LogOut,
+  Monitor,
+  Moon,
+  Radar,
+  ServerIcon,
+  Settings,
+  Sun,
+  SunMoon,
+  WifiOff,
+} from "lucide-react";
 import Link from "next/link";
 import { usePathname, useRouter } from "next/navigation";
 import { type ReactNode, useEffect } from "react";
+import { useOpenAlerts } from "@/lib/alerts";
 import { classes } from "@/lib/classes";
 import { useNow } from "@/lib/clock";
 import { useLiveData, useMe } from "@/lib/data";
 import { retryLive, useLiveStatus } from "@/lib/live";
 import { signOut, usePresence } from "@/lib/session";
 import { chooseTheme, useTheme } from "@/lib/theme";
-import { ago } from "@/lib/units";
+import { ago, count, counted } from "@/lib/units";
 import { Button } from "@/ui/button";
 import { Menu, MenuChoice, MenuItem, MenuLabel, MenuLine } from "@/ui/menu";
 import { Banner } from "@/ui/panel";
@@ -47,23 +60,107 @@ export function Shell({ children }: { children: ReactNode }) {
       <main
         id="content"
         tabIndex={-1}
-        className="mx-auto w-full max-w-[1440px] flex-1 px-4 pt-5 pb-16 outline-none sm:px-6"
+        className="mx-auto w-full max-w-[1440px] flex-1 px-4 pt-5 pb-24 outline-none sm:px-6 sm:pb-16"
       >
         <LiveBanner />
         {children}
       </main>
+      <Places place="foot" />
     </div>
   );
 }
 
+const ALERTING = [
+  "/alerts/",
+  "/alerts/history/",
+  "/alert/",
+  "/silences/",
+  "/rules/",
+  "/policies/",
+  "/channels/",
+];
 const PLACES = [
-  { href: "/", label: "Servers", within: ["/", "/server/", "/server/configuration/", "/add/"] },
-  { href: "/settings/", label: "Settings", within: ["/settings/"] },
+  {
+    href: "/",
+    label: "Servers",
+    icon: ServerIcon,
+    within: ["/", "/server/", "/server/configuration/", "/add/"],
+  },
+  { href: "/alerts/", label: "Alerts", icon: Bell, within: ALERTING },
+  { href: "/probes/", label: "Probes", icon: Radar, within: ["/probes/", "/probe/"] },
+  { href: "/settings/", label: "Settings", icon: Settings, within: ["/settings/"] },
 ];
 
-function TopBar({ email }: { email: string }) {
+/** The main ways: in the bar at the top, or on a phone at the foot, where the thumb is. */
+function Places({ place }: { place: "top" | "foot" }) {
   const path = usePathname();
   const at = path.endsWith("/") ? path : `${path}/`;
+  const foot = place === "foot";
+  return (
+    <nav
+      aria-label="Main"
+      className={
+        foot
+          ? "fixed inset-x-0 bottom-0 z-30 grid auto-cols-fr grid-flow-col border-t border-line bg-canvas/92 pb-[env(safe-area-inset-bottom)] backdrop-blur-md sm:hidden"
+          : "ml-5 flex items-center gap-0.5 max-sm:hidden"
+      }
+    >
+      {PLACES.map(({ href, label, icon: Icon, within }) => {
+        const here = within.includes(at);
+        return (
+          <Link
+            key={href}
+            href={href}
+            aria-current={here ? "page" : undefined}
+            className={classes(
+              "font-medium transition-colors",
+              foot
+                ? "flex h-13 flex-col items-center justify-center gap-0.5 text-2xs focus-visible:-outline-offset-2"
+                : "flex items-center gap-1.5 rounded-md px-2.5 py-1 text-sm",
+              here ? "text-ink" : "text-ink-2 hover:text-ink",
+              !foot && (here ? "bg-ink/6" : "hover:bg-ink/5"),
+            )}
+          >
+            {foot ? (
+              <span className="relative">
+                <Icon aria-hidden className="size-5" strokeWidth={here ? 2.25 : 1.75} />
+                {href === "/alerts/" && <OpenCount className="absolute -top-1.5 left-3" />}
+              </span>
+            ) : null}
+            {label}
+            {!foot && href === "/alerts/" && <OpenCount />}
+          </Link>
+        );
+      })}
+    </nav>
+  );
+}
+
+/** How many alerts are open; filled while there is one that nobody has taken on. Nothing while all is well. */
+function OpenCount({ className }: { className?: string }) {
+  const { data } = useOpenAlerts();
+  const open = data?.alerts.length ?? 0;
+  if (open === 0) return null;
+  const firing = data?.alerts.filter((alert) => alert.state === "firing").length ?? 0;
+  return (
+    <span
+      data-testid="open-count"
+      data-open={open}
+      data-firing={firing}
+      title={`${counted(open, "open alert")}, ${firing === 0 ? "all acknowledged" : `${count(firing)} not acknowledged`}`}
+      className={classes(
+        "grid h-4 min-w-4 place-items-center rounded-full px-1 text-2xs leading-none font-semibold",
+        firing > 0 ? "bg-down text-white dark:text-canvas" : "bg-ink/12 text-ink-2",
+        className,
+      )}
+    >
+      {open > 99 ? "99+" : count(open)}
+      <span className="sr-only"> open</span>
+    </span>
+  );
+}
+
+function TopBar({ email }: { email: string }) {
   const me = useMe();
   const organization = me.data?.organizations[0]?.name;
   return (
@@ -80,21 +177,7 @@ function TopBar({ email }: { email: string }) {
             </span>
           </>
         )}
-        <nav aria-label="Main" className="ml-3 flex items-center gap-0.5 sm:ml-5">
-          {PLACES.map((place) => (
-            <Link
-              key={place.href}
-              href={place.href}
-              aria-current={place.within.includes(at) ? "page" : undefined}
-              className={classes(
-                "rounded-md px-2.5 py-1 text-sm font-medium transition-colors",
-                place.within.includes(at) ? "bg-ink/6 text-ink" : "text-ink-2 hover:bg-ink/5 hover:text-ink",
-              )}
-            >
-              {place.label}
-            </Link>
-          ))}
-        </nav>
+        <Places place="top" />
         <div className="ml-auto flex items-center gap-1.5">
           <LiveDot />
           <Account email={email} />
@@ -173,6 +256,9 @@ function Account({ email }: { email: string }) {
         <MenuLine />
         <MenuItem onSelect={() => router.push("/")}>
           <Home aria-hidden /> Servers
+        </MenuItem>
+        <MenuItem onSelect={() => router.push("/alerts/")}>
+          <Bell aria-hidden /> Alerts
         </MenuItem>
         <MenuItem onSelect={() => router.push("/settings/")}>
           <Settings aria-hidden /> Settings

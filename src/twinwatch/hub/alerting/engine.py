@@ -119,7 +119,6 @@ class Engine:
         if row is None:
             return None
         await self.note(connection, row, "fired", now, actor=opening.origin, detail={"value": opening.value})
-        self._changed(connection, row)
         return row
 
     async def worsen(
@@ -141,7 +140,6 @@ class Engine:
         await self._cancel(connection, row, "it has become worse", now)
         await self.note(connection, worse, "worse", now, detail={"severity": severity})
         await self.look(connection, worse, now)
-        self._changed(connection, row)
         return worse
 
     async def explain(self, connection: Connection, row: DictRow, verdict: str, now: int) -> None:
@@ -149,7 +147,6 @@ class Engine:
         if verdict != row["verdict"]:
             await connection.execute(ALERTS["explain"], {"id": row["id"], "verdict": verdict})
             await self.note(connection, row, "explained", now, text=verdict)
-            self._changed(connection, row)
 
     async def settle(self, connection: Connection, row: DictRow, now: int) -> None:
         """It has stopped coming and going, and is bad: whoever was told is told that."""
@@ -180,7 +177,6 @@ class Engine:
         told = {note["channel_id"] for note in notes if note["teller"] in tellers and _may_arrive(note)}
         await self._cancel(connection, row, "it was resolved before it was sent", now)
         await self._add(connection, row, sorted(told), "resolved", "", now, now)
-        self._changed(connection, row)
 
     async def acknowledged(self, connection: Connection, row: DictRow, now: int) -> None:
         """Somebody has taken it on: those next in line are left in peace, and who was told hears of that where it is
@@ -212,6 +208,7 @@ class Engine:
             return
         if (ms_or_none(row["silenced_until"]) or 0) > now:
             row["silenced_until"] = instant(now)  # ended before its time: the policy's steps count from here
+            await self.note(connection, row, "unsilenced", now)
         if row["suppressed"]:
             await self._looked(connection, row, now, look=None)
             return
@@ -229,7 +226,7 @@ class Engine:
         self, connection: Connection, row: DictRow, kind: str, at: int, *, actor: str = "hub", text: str = "",
         detail: Mapping[str, Any] | None = None,
     ) -> None:  # fmt: skip
-        """Writes down what happened to an alert."""
+        """Writes down what happened to an alert, which is another now."""
         happened = {
             "organization": row["organization_id"],
             "alert": row["id"],
@@ -240,6 +237,7 @@ class Engine:
             "detail": _json(detail or {}),
         }
         await connection.execute(ALERTS["event"], happened)
+        self._database.after_commit(connection, partial(self._tell_changed, row["organization_id"], row["id"]))
 
     async def _tell(self, connection: Connection, row: DictRow, policy: Policy, now: int) -> None:
         began = max(milliseconds(row["received_at"]), ms_or_none(row["silenced_until"]) or 0)
@@ -361,10 +359,6 @@ class Engine:
             "look": None if look is None else instant(max(look, now + 1)),
         }
         await connection.execute(ALERTS["looked"], values)
-
-    def _changed(self, connection: Connection, row: DictRow) -> None:
-        told = partial(self._tell_changed, row["organization_id"], row["id"])
-        self._database.after_commit(connection, told)
 
     async def _expanded(self, connection: Connection, organization_id: UUID, named: Sequence[str]) -> list[Addressee]:
         if not named:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import count
 from typing import NamedTuple
 from uuid import UUID, uuid4
@@ -64,7 +65,17 @@ class _Result(NamedTuple):
 class Outbox:
     """The worker. Several hubs may each run one on the same database."""
 
-    def __init__(self, clock: Clock, database: Database, channels: Channels, outside: Outside, links: Links) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        database: Database,
+        channels: Channels,
+        outside: Outside,
+        links: Links,
+        changed: Callable[[UUID, UUID], None],
+    ) -> None:
+        """``changed`` hears of each alert whose telling went on, once that is committed."""
+        self._changed = changed
         self._clock = clock
         self._database = database
         self._channels = channels
@@ -269,6 +280,8 @@ class Outbox:
                 "seconds": result.seconds,
             }
             await connection.execute(NOTES["proven"], proof)
+            for alert in {note["alert_id"] for note in notes if note["alert_id"] is not None}:
+                self._database.after_commit(connection, partial(self._changed, organization, alert))
 
     async def _note(
         self, connection: Connection, claim: _Claim, notes: Sequence[DictRow], alerts: Sequence[DictRow], state: str,

@@ -33,7 +33,7 @@ from twinwatch.hub.drills import Drills
 from twinwatch.hub.fleet import Fleet
 from twinwatch.hub.herald import Herald
 from twinwatch.hub.ingest import Ingest
-from twinwatch.hub.live import Live
+from twinwatch.hub.live import Event, Live
 from twinwatch.hub.policies import Policies
 from twinwatch.hub.probes import Probes
 from twinwatch.hub.probing.witnesses import Witnesses
@@ -89,8 +89,10 @@ class Rooms:
     witnesses: Witnesses
 
     async def tell_bundles(self, organization_id: UUID) -> None:
-        """Rules, silences, policies, channels or tags have changed: the organization's agents hear of it at once."""
+        """Rules, silences, policies, channels or tags have changed: the organization's agents, and the
+        people who look on, hear of it at once."""
         self.controls.say_to_all(organization_id, BundleChanged(await self.bundles.digest(organization_id)))
+        self.live.publish(Event("bundle", organization_id, None, b"{}"))
 
     async def refresh_rules(self, organization_id: UUID, server_id: UUID) -> None:
         """A server's tags have changed, and with them which silences count for it."""

@@ -114,7 +114,9 @@ async def points(
 
 @router.get("/live", response_class=StreamingResponse)
 async def live(hub: Hub, person: SignedIn, server: UUID | None = None) -> StreamingResponse:
-    """Server-sent events: `hello`, then `server` and `gone` as they happen; `samples` and `checks` of ``server``."""
+    """Server-sent events: `hello`; then as they happen `server`, `gone`, `alert`; `bundle` when rules, policies,
+    silences, channels or tags are others now; `samples` and `checks` of ``server``.
+    """
     if server is not None:
         await hub.fleet.one(person, server)
     organizations = await hub.accounts.organizations(person)

@@ -5,6 +5,7 @@ where a.organization_id = any (%(organizations)s::uuid[])
   and (%(states)s::text[] is null or a.state = any (%(states)s::text[]))
   and (%(severities)s::text[] is null or a.severity = any (%(severities)s::text[]))
   and (%(server)s::uuid is null or a.server_id = %(server)s)
+  and (%(rule)s::text is null or a.rule = %(rule)s)
   and (%(since)s::timestamptz is null or a.detected_at >= %(since)s)
   and (%(to)s::timestamptz is null or a.detected_at < %(to)s)
   and (%(text)s::text is null or a.subject ilike %(text)s or a.title ilike %(text)s or a.message ilike %(text)s

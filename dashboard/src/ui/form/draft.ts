@@ -1,5 +1,5 @@
 /**
- * Between the options of a monitor and what stands in the fields of its form. Pure.
+ * Between the options of a monitor, or the settings of a channel, and what stands in the fields of its form. Pure.
  *
  * A draft is what is typed, lawful or not, so that nothing typed is ever lost; `null` is a field left alone, whose default
  * holds. Reading a draft gives the options, in which what was left alone does not appear, and what is wrong, by place.
@@ -260,7 +260,7 @@ function scalarOf(node: Node, typed: string, wrong: (what: string) => undefined)
   }
 }
 
-/** The agent is the judge: a pattern that a browser does not understand is left to it. */
+/** Agent or hub is the judge: a pattern that a browser does not understand is left to it. */
 function matches(pattern: string, typed: string): boolean {
   try {
     return new RegExp(pattern, "u").test(typed);

@@ -1,5 +1,5 @@
 /**
- * From the JSON Schema of a monitor's options to what a form needs to know of each field. Pure.
+ * From the JSON Schema of a monitor's options, or a channel's settings, to what a form needs to know of each field. Pure.
  *
  * Invariants: every schema has a node; what a form cannot show is a node `json`, written as text. References are followed
  * when a node is asked for, never ahead, so that a schema may refer to itself.
@@ -127,7 +127,7 @@ function groupOf(schema: Schema, definitions: Definitions) {
       properties
         .filter(([key]) => key !== tag?.key)
         .map(([key, each]) => ({ key, required: required.has(key), node: nodeOf(each, definitions) }))
-        // What must be given stands first; otherwise in the order in which the monitor declares it.
+        // What must be given stands first; otherwise in the order in which they are declared.
         .sort((a, b) => Number(b.required) - Number(a.required)),
   };
 }

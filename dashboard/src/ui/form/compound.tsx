@@ -43,7 +43,7 @@ export function Fields({
       {others.map((key) => (
         <p key={key} className="flex flex-wrap items-center gap-2 text-sm text-ink-2">
           <span>
-            <code className="font-mono text-xs">{key}</code> is set, but this agent does not know it.
+            <code className="font-mono text-xs">{key}</code> is set, but it is not known here.
           </span>
           <Button
             onClick={() => {

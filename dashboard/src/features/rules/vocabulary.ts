@@ -1,0 +1,36 @@
+/** What a rule can be about: metrics and checks as servers declare and report them, and probes. Pure. */
+import type { Catalogue, Checks } from "@/lib/api";
+
+export type MetricWord = { name: string; unit: string; help: string; labels: string[] };
+export type Vocabulary = { metrics: MetricWord[]; checks: string[]; probes: string[] };
+
+export function vocabularyOf(
+  catalogues: readonly Catalogue[],
+  reports: readonly Checks[],
+  probes: readonly string[],
+): Vocabulary {
+  const metrics = new Map<string, MetricWord>();
+  for (const { monitors } of catalogues)
+    for (const monitor of monitors)
+      for (const { name, unit, help } of monitor.metrics) {
+        const by = (monitor.charts ?? [])
+          .filter((chart) => chart.metrics.includes(name))
+          .flatMap(({ by }) => by);
+        const labels = [...new Set([...(metrics.get(name)?.labels ?? []), ...by])].sort();
+        metrics.set(name, { name, unit, help, labels });
+      }
+  const names = reports.flatMap(({ checks }) => checks.map(({ name }) => name));
+  const patterns = names.flatMap((name) => {
+    const end = name.indexOf(":");
+    return end > 0 ? [`${name.slice(0, end)}:*`] : [];
+  });
+  return {
+    metrics: [...metrics.values()].sort((a, b) => a.name.localeCompare(b.name, "en")),
+    probes: [...probes],
+    checks: [...new Set([...patterns, ...names])].sort((a, b) => a.localeCompare(b, "en", { numeric: true })),
+  };
+}
+
+export function unitOf(vocabulary: Vocabulary, metric: string): string | null {
+  return vocabulary.metrics.find(({ name }) => name === metric)?.unit ?? null;
+}

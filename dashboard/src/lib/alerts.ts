@@ -1,0 +1,198 @@
+/** Alerts: those that are open, their history, and one with all that happened; kept fresh by the live stream. */
+import {
+  keepPreviousData,
+  type QueryClient,
+  useInfiniteQuery,
+  useMutation,
+  useQuery,
+  useQueryClient,
+} from "@tanstack/react-query";
+import { type Alert, type AlertDetail, type AlertState, hub, type Severity, taken } from "./api";
+import { hubNow, learnHubTime } from "./clock";
+import { reload } from "./standing";
+
+const OPEN = ["alerts", "open"] as const;
+const PAGE = 200;
+/** So many open ones are shown; where more are, they are counted as "more". */
+const PAGES = 5;
+const HISTORY_PAGE = 50;
+
+export type Open = { alerts: Alert[]; more: boolean };
+
+async function loadOpen({ signal }: { signal: AbortSignal }): Promise<Open> {
+  const alerts: Alert[] = [];
+  let before = "";
+  for (let page = 0; page < PAGES; page += 1) {
+    const answer = await taken(
+      hub.GET("/api/v1/alerts", { params: { query: { state: "open", limit: PAGE, before } }, signal }),
+    );
+    learnHubTime(answer.hub_time);
+    alerts.push(...answer.alerts);
+    if (answer.next === null) return { alerts, more: false };
+    before = answer.next;
+  }
+  return { alerts, more: true };
+}
+
+export function useOpenAlerts() {
+  return useQuery({ queryKey: OPEN, queryFn: loadOpen, refetchInterval: 60_000 });
+}
+
+/** The open alerts of one server, gravest first. */
+export function useOpenOf(serverId: string): readonly Alert[] {
+  const { data } = useOpenAlerts();
+  return (data?.alerts ?? []).filter((alert) => alert.server_id === serverId).sort(gravestFirst);
+}
+
+export const GRAVITY: Record<Severity, number> = { down: 0, critical: 1, warning: 2 };
+
+/** Down, critical, warning; within these what nobody has taken on yet first, then the newest. */
+export function gravestFirst(a: Alert, b: Alert): number {
+  return (
+    GRAVITY[a.severity] - GRAVITY[b.severity] ||
+    Number(a.state === "acknowledged") - Number(b.state === "acknowledged") ||
+    b.detected_at - a.detected_at ||
+    a.id.localeCompare(b.id)
+  );
+}
+
+export type Wanted = {
+  state: "all" | "open" | AlertState;
+  severity: Severity | "all";
+  server: string;
+  rule: string;
+  text: string;
+};
+
+/** Alerts of old and of now, newest first, page by page. */
+export function useAlertHistory(wanted: Wanted, span: Span) {
+  return useInfiniteQuery({
+    queryKey: ["alerts", "history", wanted, span],
+    queryFn: async ({ signal, pageParam }: { signal: AbortSignal; pageParam: string }) => {
+      const since = "lengthMs" in span ? Math.round(hubNow()) - span.lengthMs : span.since;
+      const to = "lengthMs" in span ? null : span.to;
+      const answer = await taken(
+        hub.GET("/api/v1/alerts", {
+          params: {
+            query: {
+              state: wanted.state,
+              ...(wanted.severity === "all" ? {} : { severity: [wanted.severity] }),
+              ...(wanted.server ? { server: wanted.server } : {}),
+              ...(wanted.rule ? { rule: wanted.rule } : {}),
+              ...(wanted.text.trim() ? { text: wanted.text.trim() } : {}),
+              ...(since === null ? {} : { since }),
+              ...(to === null ? {} : { to }),
+              before: pageParam,
+              limit: HISTORY_PAGE,
+            },
+          },
+          signal,
+        }),
+      );
+      learnHubTime(answer.hub_time);
+      return answer;
+    },
+    initialPageParam: "",
+    getNextPageParam: (last) => last.next,
+    placeholderData: keepPreviousData,
+  });
+}
+
+export type Span = { lengthMs: number } | { since: number | null; to: number | null };
+
+export function useAlert(id: string) {
+  return useQuery({
+    queryKey: ["alert", id],
+    queryFn: ({ signal }) =>
+      taken(hub.GET("/api/v1/alerts/{alert_id}", { params: { path: { alert_id: id } }, signal })),
+    // The live stream brings what happens; a message that is under way is looked for too.
+    refetchInterval: ({ state: { data } }) => (data && data.alert.state !== "resolved" ? 15_000 : 60_000),
+    enabled: id !== "",
+  });
+}
+
+const waiting = new Set<string>();
+
+/** An alert is another now: told by the live stream, at most once a second each. */
+export function takeAlert(cache: QueryClient, alert: Alert): void {
+  cache.setQueryData<Open>(OPEN, (known) => known && { ...known, alerts: withAlert(known.alerts, alert) });
+  // What is being loaded at this moment may be older than this.
+  if (cache.isFetching({ queryKey: OPEN }) > 0) reload(cache, OPEN);
+  if (cache.getQueryData(["alert", alert.id]) !== undefined) {
+    cache.setQueryData<AlertDetail>(["alert", alert.id], (known) => known && { ...known, alert });
+    reload(cache, ["alert", alert.id]);
+  }
+  // A hundred servers may be lost at once: their history is loaded again once.
+  if (waiting.has("history")) return;
+  waiting.add("history");
+  setTimeout(() => {
+    waiting.delete("history");
+    reload(cache, ["alerts", "history"]);
+  }, 700);
+}
+
+/** The open alerts after one of them has changed, newest first. */
+export function withAlert(alerts: readonly Alert[], alert: Alert): Alert[] {
+  const others = alerts.filter((each) => each.id !== alert.id);
+  if (alert.state === "resolved") return others;
+  const place = others.findIndex((each) => each.detected_at <= alert.detected_at);
+  return place < 0 ? [...others, alert] : [...others.slice(0, place), alert, ...others.slice(place)];
+}
+
+export type Deed = "acknowledge" | "comment" | "resolve";
+
+/** What a person does about an alert. */
+export function useDeed(id: string) {
+  const cache = useQueryClient();
+  return useMutation({
+    mutationFn: ({ deed, text }: { deed: Deed; text: string }) => {
+      const asked = { params: { path: { alert_id: id } }, body: { text } };
+      if (deed === "acknowledge") return taken(hub.POST("/api/v1/alerts/{alert_id}/acknowledge", asked));
+      if (deed === "comment") return taken(hub.POST("/api/v1/alerts/{alert_id}/comment", asked));
+      return taken(hub.POST("/api/v1/alerts/{alert_id}/resolve", asked));
+    },
+    onSettled: () => {
+      reload(cache, ["alert", id]);
+      reload(cache, ["alerts"]);
+    },
+  });
+}
+
+/** What a link in a message leads to. Loading it changes nothing. */
+export function useLinkedAlert(key: string, token: string) {
+  return useQuery({
+    queryKey: ["linked", key, token],
+    queryFn: async ({ signal }) => {
+      const answer = await taken(
+        hub.GET("/api/v1/alerts/linked", { params: { query: { key, token } }, signal }),
+      );
+      learnHubTime(answer.hub_time);
+      return answer;
+    },
+    refetchInterval: 15_000,
+    enabled: key !== "" && token !== "",
+  });
+}
+
+export function useAcknowledgeByLink(key: string, token: string) {
+  const cache = useQueryClient();
+  return useMutation({
+    mutationFn: (name: string) => taken(hub.POST("/api/v1/alerts/linked", { body: { key, token, name } })),
+    onSuccess: (linked) => cache.setQueryData(["linked", key, token], linked),
+  });
+}
+
+/** How long it took from when alerts became true until somebody was told, over 30 days. */
+export function useLatency(organizationId: string) {
+  return useQuery({
+    queryKey: ["alerts", "latency", organizationId],
+    queryFn: ({ signal }) =>
+      taken(
+        hub.GET("/api/v1/alerts/latency", {
+          params: { query: { organization_id: organizationId, days: 30 } },
+          signal,
+        }),
+      ),
+    refetchInterval: 60_000,
+  });
+}

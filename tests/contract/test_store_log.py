@@ -45,19 +45,19 @@ class TestLog:
         await log.store.tend(EPOCH, Retention(7))
         names = await self.partitions(log)
         assert names[0] == "samples.sample_log_2025123123"
-        assert len(names) == 48
+        assert len(names) == 8
         await log.store.tend(EPOCH, Retention(7))
         assert await self.partitions(log) == names, "a second round finds nothing to do"
         await log.store.tend(EPOCH + 8 * DAY, Retention(7))
         left = await self.partitions(log)
         assert left[0] == "samples.sample_log_2026010823", "hours that hold nothing go as soon as they are over"
-        assert left[-1] == "samples.sample_log_2026011022"
+        assert left[-1] == "samples.sample_log_2026010906"
 
     async def test_two_hubs_tend_at_the_same_time(self, log: BlocksGround) -> None:
         for name in await self.partitions(log):
             await log.owner.execute(f"drop table {name}".encode())
         await asyncio.gather(*(log.store.tend(EPOCH + n * HOUR, Retention(7)) for n in range(6)))
-        assert len(await self.partitions(log)) >= 50, "hours that are over may go as they come"
+        assert len(await self.partitions(log)) >= 10, "hours that are over may go as they come"
 
     async def test_a_batch_for_which_there_is_no_partition_gets_one(self, log: BlocksGround) -> None:
         server = await log.server(1)

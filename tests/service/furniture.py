@@ -17,6 +17,11 @@ async def furnish(stage: HubStage, cast: Cast) -> None:
         assert (await agent.push((stage.clock.now(), (1.0, 2.0)))).status == 200
         check = CheckStanding("test:a", "test", "down", "it is down", "failed", stage.clock.now())
         assert (await agent.report(Report(checks=(check,)))).status == 204
+        await stage.execute(
+            "insert into public.server_changes (organization_id, server_id, changed_at, state)"
+            " select organization_id, id, now(), 'up' from public.servers where id = %s",
+            agent.server_id,
+        )
     for player, agent in ((cast.owner, cast.agent), (cast.stranger, cast.other_agent)):
         monitors = [{"type": "postgres", "options": {"password": "hunter2"}}]
         saving = {"version": 0, "monitors": monitors, "rules": []}

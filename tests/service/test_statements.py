@@ -156,8 +156,8 @@ async def test_the_hot_statements_find_their_rows_by_index(stage: HubStage, plan
     speaker = await plans.of("agents", "speaker_of_key", {"hash": b"x" * 32})
     assert scans(speaker, "server_keys") == ["Index Scan"]
 
-    of_metrics = {"server": server, "metrics": ["metric.1"], "limit": 501}
-    assert set(scans(await plans.of("servers", "series_of_metrics", of_metrics), "series")) <= {
+    of_metrics = {"servers": [server], "metrics": ["metric.1"], "labels": "{}", "limit": 501}
+    assert set(scans(await plans.of("queries", "series", of_metrics), "series")) <= {
         "Index Scan",
         "Bitmap Heap Scan",
     }

@@ -516,26 +516,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/servers/{server_id}/range": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Points
-         * @description Series of these metrics on one axis, coarsened to the points asked for: a point is the mean of its step.
-         */
-        get: operations["points_api_v1_servers__server_id__range_get"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/v1/live": {
         parameters: {
             query?: never;
@@ -1055,6 +1035,108 @@ export interface paths {
          * @description Uptime and times for charts, and when it changed: 90 days are kept.
          */
         get: operations["results_api_v1_probes__probe_id__results_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/servers/{server_id}/range": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Points
+         * @description Series of these metrics on one axis, coarsened to the points asked for: a point tells of its step as asked.
+         *
+         *     What is older than the organization's plan keeps samples is left out.
+         */
+        get: operations["points_api_v1_servers__server_id__range_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/range": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lines
+         * @description Series of several servers on one axis, or what they come to together: mean, min, max, sum or a percentile.
+         */
+        get: operations["lines_api_v1_range_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/servers/{server_id}/series": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Series
+         * @description Which series a server has, by metric and labels.
+         */
+        get: operations["series_api_v1_servers__server_id__series_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/servers/{server_id}/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export
+         * @description Every sample as it came, streamed: as CSV (time, metric, labels, value) or as an object of JSON a line.
+         */
+        get: operations["export_api_v1_servers__server_id__export_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/servers/{server_id}/uptime": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Uptime
+         * @description For how long the server and each of its checks were in which state, out of a history of 90 days.
+         */
+        get: operations["uptime_api_v1_servers__server_id__uptime_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1729,6 +1811,20 @@ export interface components {
             warning?: string | null;
         };
         /**
+         * KnownSeries
+         * @description A series by name.
+         */
+        KnownSeries: {
+            /** Id */
+            id: number;
+            /** Metric */
+            metric: string;
+            /** Labels */
+            labels: {
+                [key: string]: string;
+            };
+        };
+        /**
          * Latency
          * @description How fast alerts were told: seconds from when they became true, over a number of days.
          */
@@ -1771,6 +1867,22 @@ export interface components {
             time: number;
             /** Value */
             value: number;
+        };
+        /**
+         * Lines
+         * @description Lines on one axis of times. ``step_seconds`` is null where points are the samples as they came.
+         */
+        Lines: {
+            /** Since */
+            since: number;
+            /** To */
+            to: number;
+            /** Step Seconds */
+            step_seconds: number | null;
+            /** Times */
+            times: number[];
+            /** Lines */
+            lines: components["schemas"]["RangeLine"][];
         };
         /**
          * LinkedAlert
@@ -2235,7 +2347,7 @@ export interface components {
             next_at: number;
             /** Created At */
             created_at: number;
-            uptime: components["schemas"]["Uptime"];
+            uptime: components["schemas"]["twinwatch__hub__views_probes__Uptime"];
             /**
              * Recent
              * @description The last tries, oldest first.
@@ -2422,6 +2534,29 @@ export interface components {
             times: number[];
             /** Series */
             series: components["schemas"]["RangeSeries"][];
+        };
+        /**
+         * RangeLine
+         * @description One series of a server, or what several came to; ``values`` are in the order of the times, null where none.
+         */
+        RangeLine: {
+            /** Metric */
+            metric: string;
+            /** Server Id */
+            server_id: string | null;
+            /** Id */
+            id: number | null;
+            /** Labels */
+            labels: {
+                [key: string]: string;
+            };
+            /**
+             * Series
+             * @description Of how many series the line was made.
+             */
+            series: number;
+            /** Values */
+            values: (number | null)[];
         };
         /**
          * RangeSeries
@@ -2760,6 +2895,14 @@ export interface components {
             rule: string;
         };
         /**
+         * SeriesList
+         * @description Series of a server, by metric and labels.
+         */
+        SeriesList: {
+            /** Series */
+            series: components["schemas"]["KnownSeries"][];
+        };
+        /**
          * Server
          * @description One monitored machine as a member sees it.
          */
@@ -2889,6 +3032,31 @@ export interface components {
             active: boolean;
         };
         /**
+         * StateSpans
+         * @description For how many seconds something was in which state, and which share of what is known it was not down.
+         */
+        StateSpans: {
+            /**
+             * Name
+             * @description The check's name; empty for the server itself.
+             */
+            name: string;
+            /** Seconds */
+            seconds: {
+                [key: string]: number;
+            };
+            /**
+             * Ratio
+             * @description 1 is always up; null where nothing is known.
+             */
+            ratio: number | null;
+            /**
+             * Downs
+             * @description How often it went down.
+             */
+            downs: number;
+        };
+        /**
          * Status
          * @description What anyone may know about a hub.
          */
@@ -3007,10 +3175,23 @@ export interface components {
             };
         };
         /**
+         * User
+         * @description The signed-in person.
+         */
+        User: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /** Email */
+            email: string;
+        };
+        /**
          * Uptime
          * @description The share of the judged time in which it was up or degraded, 0 to 1; null where none was judged.
          */
-        Uptime: {
+        twinwatch__hub__views_probes__Uptime: {
             /**
              * Day
              * @description Of the last 24 hours.
@@ -3030,17 +3211,17 @@ export interface components {
             quarter: number | null;
         };
         /**
-         * User
-         * @description The signed-in person.
+         * Uptime
+         * @description The server, by its heartbeats, and its checks.
          */
-        User: {
-            /**
-             * Id
-             * Format: uuid
-             */
-            id: string;
-            /** Email */
-            email: string;
+        twinwatch__hub__views_queries__Uptime: {
+            /** Since */
+            since: number;
+            /** To */
+            to: number;
+            server: components["schemas"]["StateSpans"];
+            /** Checks */
+            checks: components["schemas"]["StateSpans"][];
         };
         /**
          * Register
@@ -4555,45 +4736,6 @@ export interface operations {
             };
         };
     };
-    points_api_v1_servers__server_id__range_get: {
-        parameters: {
-            query: {
-                metric: string[];
-                /** @description ms UTC, inclusive */
-                since: number;
-                /** @description ms UTC, exclusive */
-                to: number;
-                /** @description how many points at most */
-                points?: number;
-            };
-            header?: never;
-            path: {
-                server_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Range"];
-                };
-            };
-            /** @description What is wrong and what to do about it */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
-                };
-            };
-        };
-    };
     live_api_v1_live_get: {
         parameters: {
             query?: {
@@ -5725,6 +5867,207 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ProbeHistory"];
+                };
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    points_api_v1_servers__server_id__range_get: {
+        parameters: {
+            query: {
+                metric: string[];
+                /** @description ms UTC, inclusive */
+                since: number;
+                /** @description ms UTC, exclusive */
+                to: number;
+                /** @description how many points at most */
+                points?: number;
+                /** @description what a point tells of its step; `rate` is a counter's per second */
+                measure?: "mean" | "min" | "max" | "sum" | "count" | "rate";
+                /** @description only series with this label, as `name:value` */
+                label?: string[];
+            };
+            header?: never;
+            path: {
+                server_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Range"];
+                };
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    lines_api_v1_range_get: {
+        parameters: {
+            query: {
+                server: string[];
+                metric: string[];
+                /** @description ms UTC, inclusive */
+                since: number;
+                /** @description ms UTC, exclusive */
+                to: number;
+                /** @description how many points at most */
+                points?: number;
+                /** @description what a point tells of its step; `rate` is a counter's per second */
+                measure?: "mean" | "min" | "max" | "sum" | "count" | "rate";
+                /** @description make one line of each metric's series */
+                combine?: "none" | "mean" | "min" | "max" | "sum" | "percentile";
+                /** @description with `combine=percentile` */
+                percentile?: number;
+                /** @description only series with this label, as `name:value` */
+                label?: string[];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Lines"];
+                };
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    series_api_v1_servers__server_id__series_get: {
+        parameters: {
+            query?: {
+                /** @description of these metrics only */
+                metric?: string[];
+                /** @description only series with this label, as `name:value` */
+                label?: string[];
+            };
+            header?: never;
+            path: {
+                server_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SeriesList"];
+                };
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    export_api_v1_servers__server_id__export_get: {
+        parameters: {
+            query: {
+                /** @description ms UTC, inclusive */
+                since: number;
+                /** @description ms UTC, exclusive */
+                to: number;
+                /** @description a line for each sample, ascending by time */
+                format?: "csv" | "ndjson";
+                /** @description of these metrics only */
+                metric?: string[];
+                /** @description only series with this label, as `name:value` */
+                label?: string[];
+            };
+            header?: never;
+            path: {
+                server_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    uptime_api_v1_servers__server_id__uptime_get: {
+        parameters: {
+            query: {
+                /** @description ms UTC, inclusive */
+                since: number;
+                /** @description ms UTC, exclusive */
+                to: number;
+            };
+            header?: never;
+            path: {
+                server_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["twinwatch__hub__views_queries__Uptime"];
                 };
             };
             /** @description What is wrong and what to do about it */

@@ -15,10 +15,10 @@ from twinwatch.alerts.liveness import Span
 from twinwatch.hub.auth import Person
 from twinwatch.hub.db import Connection, Database
 from twinwatch.hub.lawful import check_text
-from twinwatch.hub.refusals import forbidden, not_found, over_limit
+from twinwatch.hub.refusals import forbidden, not_found
 from twinwatch.hub.settings import Patience
 from twinwatch.hub.statements import Statements
-from twinwatch.hub.stores import Last, Points, SampleStore, Window
+from twinwatch.hub.stores import Last, SampleStore
 from twinwatch.hub.stores.log import milliseconds
 from twinwatch.hub.views import Catalogue, CheckCounts, Delivery, Headline, Latest, LatestSeries, Server
 from twinwatch.hub.views_alerts import ServerSettings
@@ -29,17 +29,6 @@ from twinwatch.world.clock import Clock
 SQL = Statements("servers")
 
 MONITORS = msgspec.json.Decoder(list[MonitorFacts])
-
-RANGE_SERIES = 500
-"""Most series in one range query: more lines than anyone reads on a chart."""
-
-
-class SeriesInfo(msgspec.Struct, frozen=True):
-    """A series by name."""
-
-    id: int
-    metric: str
-    labels: dict[str, str]
 
 
 class Fleet:
@@ -167,24 +156,6 @@ class Fleet:
             if last.series_id in named
         ]
         return Latest(hub_time=self._clock.now(), series=sorted(series, key=lambda one: (one.metric, one.id)))
-
-    async def points(
-        self, person: Person, server_id: UUID, metrics: Sequence[str], window: Window
-    ) -> tuple[list[SeriesInfo], Points]:
-        """The series of these metrics in a window, and their points in the same order.
-
-        Raises: Refused 404 for a server not to be seen; 422 ``limit`` beyond ``RANGE_SERIES``.
-        """
-        async with self._database.as_person(person.user_id) as connection:
-            named = [name for name in metrics if "\0" not in name]  # which PostgreSQL cannot even be asked for
-            asked = {"server": server_id, "metrics": named, "limit": RANGE_SERIES + 1}
-            cursor = await connection.execute(SQL["series_of_metrics"], asked)
-            series = [SeriesInfo(row["id"], row["metric"], row["labels"]) for row in await cursor.fetchall()]
-        if not series:
-            await self.one(person, server_id)
-        if len(series) > RANGE_SERIES:
-            raise over_limit(f"more than {RANGE_SERIES} series have these metrics; ask for fewer", RANGE_SERIES)
-        return series, await self._store.read(server_id, [one.id for one in series], window)
 
     async def _views(self, found: _Found) -> list[Server]:
         # Asked after the connection went back: a request that holds one while it waits for another can starve all.

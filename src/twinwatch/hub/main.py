@@ -34,6 +34,7 @@ from twinwatch.hub.api import configurations as configuration_routes
 from twinwatch.hub.api import pages, servers
 from twinwatch.hub.api import policies as policy_routes
 from twinwatch.hub.api import probes as probe_routes
+from twinwatch.hub.api import queries as query_routes
 from twinwatch.hub.api.doors import Rooms, install_handlers
 from twinwatch.hub.auth import Auth
 from twinwatch.hub.bundles import Bundles
@@ -47,6 +48,7 @@ from twinwatch.hub.dead_man import DeadMan
 from twinwatch.hub.drills import Drills
 from twinwatch.hub.fleet import Fleet
 from twinwatch.hub.herald import Herald
+from twinwatch.hub.history import History
 from twinwatch.hub.ingest import Committed, Ingest
 from twinwatch.hub.kinds import channel_kinds
 from twinwatch.hub.live import Live
@@ -60,6 +62,7 @@ from twinwatch.hub.probing.keeper import Keeper
 from twinwatch.hub.probing.ledger import Ledger
 from twinwatch.hub.probing.pinger import Pinger
 from twinwatch.hub.probing.witnesses import Witnesses
+from twinwatch.hub.queries import Queries
 from twinwatch.hub.reports import Reports
 from twinwatch.hub.rules import Rules
 from twinwatch.hub.settings import Misconfigured, Settings
@@ -122,6 +125,7 @@ class Hub:
         self.database = Database(url)
         self._tasks: list[asyncio.Task[None]] = []
         self._store: SampleStore = BlocksStore(self.database)
+        self._history = History(clock, self.database)
         self._plans = Plans(self.database, settings.retention_days)
         self.live = Live()
         shapes = Shapes(self.database)
@@ -177,11 +181,13 @@ class Hub:
             drills=Drills(clock, self.database, self._controls.say, self._wake),
             fleet=fleet,
             herald=self._herald,
+            history=self._history,
             ingest=self._ingest,
             intake=Intake(clock, self.database, self._engine),
             live=self.live,
             policies=Policies(clock, self.database, self._engine),
             probes=Probes(clock, self.database, keeper, ledger, world, guard, self._pinger.wake),
+            queries=Queries(clock, self.database, self._store, self._plans),
             reports=reports,
             rules=Rules(clock, self.database, settings.patience),
             shapes=shapes,
@@ -263,6 +269,7 @@ class Hub:
         while True:
             await asyncio.sleep(TEND_SECONDS)
             await self._store.tend(self._clock.now(), await self._plans.retention())
+            await self._history.prune(self._clock.now())
 
 
 async def _ended(tasks: Iterable[asyncio.Task[None]]) -> None:
@@ -300,7 +307,7 @@ def application(rooms: Rooms | None) -> FastAPI:
     install_handlers(app)
     for module in (agent_routes, auth_routes, accounts_routes, servers, configuration_routes, alert_routes):
         app.include_router(module.router)
-    for module in (channel_routes, policy_routes, probe_routes, pages):
+    for module in (channel_routes, policy_routes, probe_routes, query_routes, pages):
         app.include_router(module.router)
     app.include_router(policy_routes.long)
     # Not a mount, which would match every path: a wrong method on a known route could not be told from a page.

@@ -58,6 +58,7 @@ class Reports:
             async with self._database.as_worker() as connection:
                 # The report's row first: it is locked until the commit, so that two reports cannot mix their checks.
                 row = await (await connection.execute(SQL["keep"], kept)).fetchone()
+                await connection.execute(SQL["note_changes"], {**checks, "now": kept["now"]})
                 await connection.execute(SQL["keep_checks"], checks)
         except psycopg.errors.ForeignKeyViolation:
             raise unauthorized(DELETED) from None

@@ -281,7 +281,16 @@ class Watchdog:
             await self._engine.resolve(connection, row, now, now, why="recovered", text=text)
 
     async def _move(self, connection: Connection, row: DictRow, level: int, now: int) -> None:
-        asked = {"server": row["id"], "level": level, "before": row["level"], "now": instant(now)}
+        silent = level and level > row["level"] == 0
+        asked = {
+            "server": row["id"],
+            "level": level,
+            "before": row["level"],
+            "now": instant(now),
+            "state": _state(row, level, self._patience),
+            # A silence began with the last heartbeat, and ended with it.
+            "since": row["last_heartbeat_at"] if silent or not level else instant(now),
+        }
         if await (await connection.execute(SQL["level"], asked)).fetchone() is None:
             return
         who = {"organization": row["organization_id"], "server": row["id"], "now": instant(now)}
@@ -358,6 +367,12 @@ class Watchdog:
                     await self._engine.explain(connection, alert, text, self._clock.now())
         except DatabaseAway as err:
             log.warning("what others see of %s could not be written down: %s", row["name"], err)
+
+
+def _state(row: DictRow, level: int, patience: Patience) -> State:
+    if not level:
+        return "up"
+    return "down" if ladder_of(row, patience)[level - 1].severity == "down" else "late"
 
 
 def _words(row: DictRow, threshold: Threshold, now: int) -> tuple[str, str, str]:

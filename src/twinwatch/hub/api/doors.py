@@ -32,11 +32,13 @@ from twinwatch.hub.db import DatabaseAway
 from twinwatch.hub.drills import Drills
 from twinwatch.hub.fleet import Fleet
 from twinwatch.hub.herald import Herald
+from twinwatch.hub.history import History
 from twinwatch.hub.ingest import Ingest
 from twinwatch.hub.live import Event, Live
 from twinwatch.hub.policies import Policies
 from twinwatch.hub.probes import Probes
 from twinwatch.hub.probing.witnesses import Witnesses
+from twinwatch.hub.queries import Queries
 from twinwatch.hub.refusals import Refused, unauthorized, unavailable
 from twinwatch.hub.reports import Reports
 from twinwatch.hub.rules import Rules
@@ -74,11 +76,13 @@ class Rooms:
     drills: Drills
     fleet: Fleet
     herald: Herald
+    history: History
     ingest: Ingest
     intake: Intake
     live: Live
     policies: Policies
     probes: Probes
+    queries: Queries
     reports: Reports
     rules: Rules
     shapes: Shapes

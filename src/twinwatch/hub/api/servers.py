@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Annotated
 from uuid import UUID
 
 import msgspec
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Response
 from fastapi.responses import StreamingResponse
 
 from twinwatch.hub.api.doors import Hub, PersonsRoute, Rooms, SignedIn
 from twinwatch.hub.auth import Person
-from twinwatch.hub.lawful import LAST_INSTANT
-from twinwatch.hub.refusals import invalid
-from twinwatch.hub.stores import Window
-from twinwatch.hub.views import Catalogue, Checks, Latest, Range, Rename, Server, Servers
+from twinwatch.hub.views import Catalogue, Checks, Latest, Rename, Server, Servers
 from twinwatch.hub.views_alerts import ServerSettings
 
 router = APIRouter(prefix="/api/v1", tags=["servers"], route_class=PersonsRoute)
 
-POINTS = 2_000
 SILENCE_SECONDS = 15.0
-LONGEST_RANGE = 400 * 24 * 3600 * 1000
 
 
 @router.get("/servers")
@@ -82,34 +76,6 @@ async def checks(server_id: UUID, hub: Hub, person: SignedIn) -> Checks:
 async def latest(server_id: UUID, hub: Hub, person: SignedIn) -> Latest:
     """The newest sample of every series."""
     return await hub.fleet.latest(person, server_id)
-
-
-@router.get("/servers/{server_id}/range", response_model=Range)
-async def points(
-    server_id: UUID,
-    hub: Hub,
-    person: SignedIn,
-    metric: Annotated[list[str], Query(min_length=1, max_length=50)],
-    since: Annotated[int, Query(ge=0, le=LAST_INSTANT, description="ms UTC, inclusive")],
-    to: Annotated[int, Query(ge=0, le=LAST_INSTANT, description="ms UTC, exclusive")],
-    points: Annotated[int, Query(ge=1, le=POINTS, description="how many points at most")] = 300,
-) -> Response:
-    """Series of these metrics on one axis, coarsened to the points asked for: a point is the mean of its step."""
-    if not 0 < to - since <= LONGEST_RANGE:
-        raise invalid(f"since {since}, to {to}: expected since before to, and at most 400 days between")
-    series, found = await hub.fleet.points(person, server_id, metric, Window(since, to, points))
-    body = {
-        "since": since,
-        "to": to,
-        "step_seconds": found.step / 1000 if found.step else None,
-        "times": found.times.tolist(),
-        "series": [
-            # msgspec writes NaN as null, which is what a gap is on the wire.
-            {"id": one.id, "metric": one.metric, "labels": one.labels, "values": values}
-            for one, values in zip(series, found.values.tolist(), strict=True)
-        ],
-    }
-    return Response(msgspec.json.encode(body), media_type="application/json")
 
 
 @router.get("/live", response_class=StreamingResponse)

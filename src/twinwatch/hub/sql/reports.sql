@@ -9,6 +9,19 @@ set digest = excluded.digest, monitors = excluded.monitors, configuration = excl
   counts = excluded.counts, updated_at = excluded.updated_at
 returning (select digest from before) is distinct from digest as changed
 
+-- name: note_changes
+-- Asked before the checks are kept: which of them were in another state, and which are reported no more.
+insert into public.check_changes (organization_id, server_id, name, changed_at, state)
+select %(organization)s, %(server)s, g.name, least(g.since, %(now)s), g.state
+from unnest(%(names)s::text[], %(states)s::text[], %(sinces)s::timestamptz[]) as g (name, state, since)
+left join public.checks as c on c.server_id = %(server)s and c.name = g.name
+where c.state is distinct from g.state
+union all
+select c.organization_id, c.server_id, c.name, %(now)s, 'gone'
+from public.checks as c
+where c.server_id = %(server)s and c.name <> all (%(names)s::text[])
+on conflict (server_id, name, changed_at) do update set state = excluded.state
+
 -- name: keep_checks
 with given as (
   select * from unnest(%(names)s::text[], %(monitors)s::text[], %(states)s::text[], %(reasons)s::text[],

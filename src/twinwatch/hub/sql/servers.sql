@@ -21,13 +21,6 @@ delete from public.servers where id = %(server)s returning organization_id, name
 -- name: catalogue
 select fingerprint, body from public.catalogues where server_id = %(server)s
 
--- name: series_of_metrics
-select id, metric, labels
-from public.series
-where server_id = %(server)s and metric = any (%(metrics)s)
-order by metric, labels, id
-limit %(limit)s
-
 -- name: series_of_ids
 select id, metric, labels from public.series where server_id = %(server)s and id = any (%(ids)s)
 

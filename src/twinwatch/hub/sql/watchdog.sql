@@ -30,8 +30,15 @@ where s.last_heartbeat_at >= %(since)s
 group by s.network
 
 -- name: level
-update public.servers set level = %(level)s, level_since = %(now)s where id = %(server)s and level = %(before)s
-returning id
+with moved as (
+  update public.servers set level = %(level)s, level_since = %(now)s where id = %(server)s and level = %(before)s
+  returning id, organization_id
+), noted as (
+  insert into public.server_changes (organization_id, server_id, changed_at, state)
+  select organization_id, id, %(since)s, %(state)s from moved
+  on conflict (server_id, changed_at) do update set state = excluded.state
+)
+select id from moved
 
 -- name: heartbeat_alert
 select * from public.alerts

@@ -21,9 +21,10 @@ from psycopg.rows import DictRow
 from twinwatch.hub.db import Connection, Database
 from twinwatch.hub.statements import Statements
 from twinwatch.hub.stores import Retention
+from twinwatch.hub.stores.columns import pack_times, pack_values
 from twinwatch.hub.stores.log import instant, milliseconds
 from twinwatch.hub.stores.packing import Body, Day, Newest, Segment, merged, newest_of, segments_of, tables_of
-from twinwatch.hub.stores.reading import day_of
+from twinwatch.hub.stores.reading import day_of, unpack_newest
 from twinwatch.hub.stores.steps import HOUR
 
 SQL = Statements("blocks")
@@ -159,7 +160,7 @@ class _Taken:
 def _taken(rows: Sequence[DictRow], shapes: Iterable[DictRow], before: Iterable[DictRow]) -> _Taken:
     """Rows of segments and of newest samples out of batches. Those of servers that are gone go with them."""
     known = {(row["server_id"], row["id"]) for row in shapes}
-    newest = {(row["server_id"], row["shape"]): Newest(row["times"], row["readings"]) for row in before}
+    newest = {(row["server_id"], row["shape"]): Newest(*unpack_newest(row)) for row in before}
     batches: dict[tuple[UUID, UUID], list[bytes]] = defaultdict(list)
     for row in sorted(rows, key=lambda one: (one["received_at"], one["sequence"])):
         batches[row["organization_id"], row["server_id"]].append(row["body"])
@@ -171,7 +172,8 @@ def _taken(rows: Sequence[DictRow], shapes: Iterable[DictRow], before: Iterable[
             who = {"organization": organization_id, "server": server_id}
             taken.segments.extend({**who, **_row(segment)} for segment in segments_of(shape, table))
             last = newest_of(table, newest.get((server_id, shape)))
-            taken.newest.append({**who, "shape": shape, "times": last.times, "readings": last.values})
+            packed = {"times": pack_times(last.times), "readings": pack_values(last.values)}
+            taken.newest.append({**who, "shape": shape, **packed})
     return taken
 
 

@@ -25,8 +25,8 @@ from twinwatch.protocol import limits
 SQL = Statements("sample_log")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-AHEAD_HOURS = 48
-"""Partitions are made this far ahead, so that a hub may miss many a round before an insert finds no home."""
+AHEAD_HOURS = 8
+"""Partitions are made this far ahead, so that a hub may miss some rounds before an insert finds no home."""
 RECENT_BATCHES = 4
 
 
@@ -108,7 +108,7 @@ class Log:
             await connection.execute(SQL["expire"], ended)
 
     async def make_room(self, now: int) -> None:
-        """Makes the partitions of the next two days."""
+        """Makes the partitions of the next hours."""
         since = instant(now) - timedelta(hours=1)
         async with self._database.as_worker() as connection:
             await connection.execute(SQL["make_partitions"], {"since": since, "hours": AHEAD_HOURS})

@@ -74,10 +74,10 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class Newest:
-    """The newest sample of each of a shape's columns: times ms UTC, 0 where there is none, and values."""
+    """The newest sample of each of a shape's columns: times ms UTC, and values, NaN where there is none."""
 
-    times: list[int]
-    values: list[float]
+    times: Times
+    values: Values
 
 
 @dataclass(slots=True)
@@ -121,14 +121,15 @@ def segments_of(shape: str, table: Table) -> list[Segment]:
 
 def newest_of(table: Table, before: Newest | None) -> Newest:
     """The newest sample of each column of the table, or of what was known before."""
-    times = list(before.times) if before else [0] * len(table.columns)
-    values = list(before.values) if before else [0.0] * len(table.columns)
+    count = len(table.columns)
+    times = np.zeros(count, dtype=np.int64) if before is None else before.times.copy()
+    values = np.full(count, np.nan) if before is None else before.values.copy()
     for number, column in enumerate(table.columns):
         there = np.flatnonzero(~np.isnan(column))
         if len(there):
             place = there[np.argmax(table.times[there])]
             if table.times[place] > times[number]:
-                times[number], values[number] = int(table.times[place]), float(column[place])
+                times[number], values[number] = table.times[place], column[place]
     return Newest(times, values)
 
 
@@ -141,7 +142,7 @@ def merged(day: date, pieces: Mapping[str, Sequence[Body]], series: Mapping[str,
     _part(tables, series)
     found = []
     for shape, table in tables.items():
-        segment = _segment(shape, day, table)
+        segment = _segment(shape, day, table, thorough=True)
         if segment is not None:
             found.append(Day(segment, _rolled(table)))
     return found
@@ -195,11 +196,12 @@ def _part(tables: Mapping[str, Table], series: Mapping[str, Sequence[int]]) -> N
         seen.append((shape, table))
 
 
-def _segment(shape: str, day: date, table: Table) -> Segment | None:
+def _segment(shape: str, day: date, table: Table, *, thorough: bool = False) -> Segment | None:
     samples = sum(int(np.count_nonzero(~np.isnan(column))) for column in table.columns)
     if not samples:
         return None
-    body = Body.of([pack_times(table.times), *map(pack_values, table.columns)])
+    parts = [pack_times(table.times, thorough=thorough)]
+    body = Body.of([*parts, *(pack_values(column, thorough=thorough) for column in table.columns)])
     return Segment(shape, day, int(table.times[0]), int(table.times[-1]), samples, body)
 
 

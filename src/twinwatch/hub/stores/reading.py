@@ -165,7 +165,8 @@ def newest_of(
     for row in before:
         found = newest.setdefault(row["server_id"], {})
         numbers = layout.get((row["server_id"], row["shape"]), ())
-        for number, time, value in zip(numbers, row["times"], row["readings"], strict=False):
+        times, values = unpack_newest(row)
+        for number, time, value in zip(numbers, times.tolist(), values.tolist(), strict=False):
             if time and (wanted is None or number in wanted) and (number not in found or found[number].time < time):
                 found[number] = Last(number, time, value)
     for server, frames in recent:
@@ -182,6 +183,12 @@ def newest_of(
                         found[number] = Last(number, time, value)
                         break
     return {server: _current(found) for server, found in newest.items()}
+
+
+def unpack_newest(row: Row) -> tuple[Times, Values]:
+    """Times and values of a row of ``samples.newest``, by column."""
+    times = unpack_times(row["times"])
+    return times, unpack_values(row["readings"], len(times))
 
 
 def _current(found: Mapping[int, Last]) -> list[Last]:

@@ -1,0 +1,251 @@
+"""What people ask about samples: ranges of one server or several, which series there are, and all of it to take away.
+
+Invariants: which servers and series a person may read is decided by row security before a store is asked, and nothing
+older than the organization's plan keeps is read, whether or not it is still there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+import numpy as np
+
+from twinwatch.hub.auth import Person
+from twinwatch.hub.db import Database
+from twinwatch.hub.measuring import Asked, Combine, combined, measure_of, rated
+from twinwatch.hub.plans import Plans
+from twinwatch.hub.refusals import not_found, over_limit
+from twinwatch.hub.statements import Statements
+from twinwatch.hub.stores import DAY_MILLISECONDS, Points, SampleStore, Window
+from twinwatch.hub.stores.log import instant
+from twinwatch.world.clock import Clock
+
+SQL = Statements("queries")
+
+RANGE_SERIES = 500
+"""Most series in one range query: more lines than anyone reads on a chart."""
+LIST_SERIES = 10_000
+LEAST_COMBINED = 60_000
+"""Lines that are made one have buckets at least so wide, ms: servers do not measure at the same moment."""
+EXPORT_MILLISECONDS = 3_600_000
+EXPORT_POINTS = 1 << 40
+"""More than there are: an export has the samples as they came."""
+
+Format = Literal["csv", "ndjson"]
+
+
+class SeriesInfo(msgspec.Struct, frozen=True):
+    """A series by name."""
+
+    id: int
+    server_id: UUID
+    metric: str
+    labels: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Which series, in which window, and what a line is to tell of them."""
+
+    metrics: Sequence[str]
+    since: int
+    to: int
+    points: int = 300
+    labels: Mapping[str, str] = field(default_factory=dict)
+    measure: Asked = "mean"
+    combine: Combine = "none"
+    percentile: float = 95.0
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of an answer: its points, and whose they are, or of how many series of a metric they were made."""
+
+    metric: str
+    series: SeriesInfo | None
+    count: int
+    values: list[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Lines on one axis. ``step`` is the width of a bucket in ms; 0 = samples as they came."""
+
+    times: list[int]
+    step: int
+    lines: list[Line]
+
+
+class Queries:
+    """Reads samples in the name of a person."""
+
+    def __init__(self, clock: Clock, database: Database, store: SampleStore, plans: Plans) -> None:
+        self._clock = clock
+        self._database = database
+        self._store = store
+        self._plans = plans
+
+    async def range(self, person: Person, server_ids: Sequence[UUID], asked: Question) -> Answer:
+        """Lines of the series that the question is about.
+
+        Raises: Refused 404 for a server not to be seen; 422 ``limit`` beyond ``RANGE_SERIES``.
+        """
+        series = await self._series(person, server_ids, asked, RANGE_SERIES)
+        starts = await self._starts(person, server_ids)
+        window = Window(asked.since, asked.to, asked.points, measure_of(asked.measure))
+        if len(server_ids) > 1 or asked.combine != "none":
+            least = max(window.step, LEAST_COMBINED)
+            window = Window(window.since, window.to, window.points, window.measure, least)
+        found = await asyncio.gather(
+            *(self._points(one, series[one], window, starts[one]) for one in dict.fromkeys(server_ids))
+        )
+        return await asyncio.to_thread(_answer, [one for some in series.values() for one in some], found, asked)
+
+    async def _points(self, server_id: UUID, series: Sequence[SeriesInfo], window: Window, start: int) -> Points:
+        """The points of one server on the axis of the window, those from before ``start`` left out."""
+        ids = [one.id for one in series]
+        if window.to <= start:
+            return Points(np.empty(0, dtype=np.int64), np.empty((len(ids), 0)), 0)
+        points = await self._store.read(server_id, ids, window)
+        if window.since >= start:
+            return points
+        kept = points.times >= start
+        if points.step:
+            points.values[:, ~kept] = np.nan
+            return points
+        return Points(points.times[kept], points.values[:, kept], 0)
+
+    async def series(
+        self, person: Person, server_id: UUID, metrics: Sequence[str], labels: Mapping[str, str]
+    ) -> list[SeriesInfo]:
+        """Which series a server has, by metric and labels; all where neither is given.
+
+        Raises: Refused 404 for a server not to be seen.
+        """
+        asked = Question(metrics, 0, 1, labels=labels)
+        return (await self._series(person, [server_id], asked, LIST_SERIES))[server_id]
+
+    async def export(self, person: Person, server_id: UUID, asked: Question, form: Format) -> AsyncIterator[bytes]:
+        """Every sample of these series in the window, as they came, by the hour; all series where no metric is named.
+
+        Nothing is held but an hour. Raises, before the first piece: Refused as ``range`` does.
+        """
+        series = (await self._series(person, [server_id], asked, LIST_SERIES))[server_id]
+        start = (await self._starts(person, [server_id]))[server_id]
+        return self._pieces(server_id, series, max(asked.since, start), asked.to, form)
+
+    async def _pieces(
+        self, server_id: UUID, series: Sequence[SeriesInfo], since: int, to: int, form: Format
+    ) -> AsyncIterator[bytes]:
+        if form == "csv":
+            yield b"time,metric,labels,value\r\n"
+        ids = [one.id for one in series]
+        names = [_names(one, form) for one in series]
+        at = since
+        while at < to and ids:
+            end = min(to, (at // EXPORT_MILLISECONDS + 1) * EXPORT_MILLISECONDS)
+            points = await self._store.read(server_id, ids, Window(at, end, EXPORT_POINTS))
+            piece = await asyncio.to_thread(_written, points, names, form)
+            if piece:
+                yield piece
+            at = end
+
+    async def _series(
+        self, person: Person, server_ids: Sequence[UUID], asked: Question, most: int
+    ) -> dict[UUID, list[SeriesInfo]]:
+        named = [name for name in asked.metrics if "\0" not in name]  # which PostgreSQL cannot even be asked for
+        labels = {name: value for name, value in asked.labels.items() if "\0" not in name + value}
+        if (asked.metrics and not named) or len(labels) < len(asked.labels):
+            named, labels = [], {"": ""}
+        wanted = {
+            "servers": list(server_ids),
+            "metrics": named,
+            "labels": msgspec.json.encode(labels).decode(),
+            "limit": most + 1,
+        }
+        async with self._database.as_person(person.user_id) as connection:
+            rows = await (await connection.execute(SQL["series"], wanted)).fetchall()
+        if len(rows) > most:
+            raise over_limit(f"more than {most} series are asked for; name fewer metrics, or labels", most)
+        found: dict[UUID, list[SeriesInfo]] = {one: [] for one in server_ids}
+        for row in rows:
+            found[row["server_id"]].append(SeriesInfo(row["id"], row["server_id"], row["metric"], row["labels"]))
+        return found
+
+    async def _starts(self, person: Person, server_ids: Sequence[UUID]) -> dict[UUID, int]:
+        """From when on samples of each server may be read, ms UTC.
+
+        Raises: Refused 404 if there is one that the person may not see.
+        """
+        async with self._database.as_person(person.user_id) as connection:
+            rows = await (await connection.execute(SQL["plans"], {"servers": list(server_ids)})).fetchall()
+        now = self._clock.now()
+        starts = {row["id"]: now - self._plans.days_of(row) * DAY_MILLISECONDS for row in rows}
+        if any(one not in starts for one in server_ids):
+            raise not_found("server")
+        return starts
+
+
+def _answer(series: Sequence[SeriesInfo], found: Sequence[Points], asked: Question) -> Answer:
+    filled = [one for one in found if len(one.times)]
+    axis = filled[0] if filled else found[0]
+    if asked.measure == "rate":
+        found = [rated(one) for one in found]
+    missing = np.full(len(axis.times), np.nan)
+    values = [row if len(one.times) else missing for one in found for row in one.values]
+    if asked.combine == "none":
+        lines = [Line(one.metric, one, 1, row.tolist()) for one, row in zip(series, values, strict=True)]
+    else:
+        by_metric: dict[str, list[int]] = defaultdict(list)
+        for place, one in enumerate(series):
+            by_metric[one.metric].append(place)
+        lines = [
+            Line(
+                metric,
+                None,
+                len(some),
+                combined([values[one] for one in some], asked.combine, asked.percentile).tolist(),
+            )
+            for metric, some in by_metric.items()
+        ]
+    return Answer(axis.times.tolist(), axis.step, lines)
+
+
+def _names(one: SeriesInfo, form: Format) -> str:
+    """What stands before the value in every line of this series."""
+    if form == "ndjson":
+        names = msgspec.json.encode({"metric": one.metric, "labels": one.labels}).decode()
+        return f"{names[1:-1]},"
+    labels = ";".join(f"{name}={value}" for name, value in sorted(one.labels.items()))
+    row = io.StringIO()
+    # A cell that begins so would be a formula to a spreadsheet.
+    cells = [f"'{cell}" if cell[:1] in "=+-@\t\r" and cell else cell for cell in (one.metric, labels)]
+    csv.writer(row).writerow([*cells, ""])
+    return row.getvalue().removesuffix("\r\n")
+
+
+def _written(points: Points, names: Sequence[str], form: Format) -> bytes:
+    return "".join(_lines(points, names, form)).encode()
+
+
+def _lines(points: Points, names: Sequence[str], form: Format) -> Iterator[str]:
+    """A line for each sample, ascending by time."""
+    times = points.times.tolist()
+    columns = points.values.T.tolist()
+    for time, values in zip(times, columns, strict=True):
+        moment = instant(time).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        for name, value in zip(names, values, strict=True):
+            if value != value:  # noqa: PLR0124
+                continue
+            if form == "csv":
+                yield f"{moment},{name}{value!r}\r\n"
+            else:
+                yield f'{{"time":{time},{name}"value":{value!r}}}\n'

@@ -1,0 +1,14 @@
+-- name: series
+select id, server_id, metric, labels
+from public.series
+where server_id = any (%(servers)s::uuid[])
+  and (cardinality(%(metrics)s::text[]) = 0 or metric = any (%(metrics)s::text[]))
+  and labels @> %(labels)s::jsonb
+order by server_id, metric, labels, id
+limit %(limit)s
+
+-- name: plans
+select s.id, o.plan, o.retention_days
+from public.servers as s
+join public.organizations as o on o.id = s.organization_id
+where s.id = any (%(servers)s::uuid[])

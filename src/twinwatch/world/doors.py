@@ -10,6 +10,7 @@ from twinwatch.world.commands import Commands, HostCommands
 from twinwatch.world.guard import Guard
 from twinwatch.world.host import Host
 from twinwatch.world.http import AiohttpHttp, Http
+from twinwatch.world.local_stream import HostLocalStreams, LocalStreams
 from twinwatch.world.mail import Mail
 from twinwatch.world.net import HostNet, Net
 from twinwatch.world.objects import HostObjects, Objects
@@ -40,6 +41,8 @@ class World:
     objects: Objects = field(default_factory=HostObjects)
     """Object stores that speak S3."""
 
+    local: LocalStreams = field(default_factory=HostLocalStreams)
+    """Programs of this host that listen on a socket in the file system."""
     pushed: PushBoard = field(default_factory=NothingPushed)
     """What programs of this host push to the agent."""
 

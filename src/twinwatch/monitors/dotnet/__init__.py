@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from hashlib import blake2b
 from typing import ClassVar
 
 import msgspec
 
-from twinwatch.monitors import Check, Finding, Moment, Options, Reading, Unreadable
+from twinwatch.monitors import Absent, Check, Finding, Moment, Options, Reading, Unreadable
 from twinwatch.monitors.dotnet import figures
+from twinwatch.monitors.dotnet.counters import Counters, NoCounters
 from twinwatch.monitors.dotnet.figures import OWN, Fact, Figures
 from twinwatch.monitors.dotnet.health import NoHealth, health_of, printable
 from twinwatch.monitors.dotnet.judging import Judges
@@ -32,11 +34,11 @@ STALE_SECONDS = 180.0
 class Dotnet:
     """Watches an application of .NET: its process, its health checks, its collector, thread pool and requests.
 
-    Four ways to see into it, of which each one given is used: its process or unit, ASP.NET health checks, Prometheus
-    metrics, OpenTelemetry pushed to this agent.
+    Five ways to see into it, of which each one given is used: its process or unit, ASP.NET health checks, Prometheus
+    metrics, OpenTelemetry pushed to this agent, and, if asked for, EventCounters over the runtime's diagnostic socket.
     Source: https://learn.microsoft.com/dotnet/core/diagnostics/built-in-metrics and health-checks; proc(5).
     Cost: a small read per process of the server, and a request per address.
-    Rights: none; for open files and the version those of the application's user, or root.
+    Rights: none; for open files, the version and event counters those of the application's user, or root.
     """
 
     name: ClassVar[str] = "dotnet"
@@ -109,7 +111,10 @@ class Dotnet:
     def __init__(self, options: DotnetOptions) -> None:
         self._options = options
         self._program = Program(options) if options.names_process else None
-        self._pushed, self._scraped = Figures(), Figures()
+        self._pushed, self._scraped, self._counted = Figures(), Figures(), Figures()
+        self._counters = Counters(options.diagnostics_dir) if options.event_counters else None
+        self._met = asyncio.Event()
+        """Whether the process is known that has the counters."""
         self._judges = self._fresh_judges()
         self._kept: bytes | None = None
         self._last: dict[str, Check] = {}
@@ -133,15 +138,44 @@ class Dotnet:
             await self._recall(world, self._program)
             found += await self._program.read(world.host, now)
             is_gone = any(isinstance(one, Check) and one.reason == "not-running" for one in found)
+            if self._program.main is not None:
+                self._met.set()
             if self._program.is_new:
                 self._judges = self._fresh_judges()
             await self._remember(world, self._program)
         found += await self._health(world, is_gone=is_gone)
         scraped, checks = await self._metrics(world, now, is_gone=is_gone)
         pushed = self._of_pushes(world, now)
-        told = scraped | pushed
-        found += [*told.values(), *checks, *self._judged(told, now)]
+        counted, of_counters = self._of_counters(now, is_gone=is_gone)
+        told = scraped | counted | pushed
+        found += [*told.values(), *checks, *of_counters, *self._judged(told, now)]
         return found
+
+    async def watch(self, world: World, changed: Callable[[], None]) -> None:
+        """Listens to the application's counters, if that is wanted, whenever its process is there.
+
+        Raises: Absent while there are none; the check ``counters`` says why.
+        """
+        while True:
+            await self._met.wait()
+            self._met.clear()
+            if self._counters is None or self._program is None or self._program.main is None:
+                continue
+            try:
+                await self._counters.listen(world, self._program.main)
+            except NoCounters as err:
+                raise Absent(str(err)) from err
+
+    def _of_counters(self, now: float, *, is_gone: bool) -> tuple[dict[tuple[str, str], Reading], list[Check]]:
+        if self._counters is None:
+            return {}, []
+        if is_gone:
+            return {}, [Check("counters", "unknown", "not asked, as its process does not run", "not-running")]
+        facts = self._counters.facts(now)
+        if not facts:
+            message = f"No event counters: {self._counters.reason or 'nothing has come of late'}"
+            return {}, [Check("counters", "unknown", _text(message), "none")]
+        return self._counted.of(facts, now), [Check("counters", "up")]
 
     def _fresh_judges(self) -> Judges:
         return Judges(self._options.gc_pause_most, self._options.exceptions_times)

@@ -58,6 +58,23 @@ class DotnetOptions(Options, frozen=True, kw_only=True):
             description="Its service.name, if it pushes OpenTelemetry metrics to this agent.",
         ),
     ] = ""
+    event_counters: Annotated[
+        bool,
+        Meta(
+            title="Event counters",
+            description="Listen to the runtime's counters on its diagnostic socket, for an application that tells them "
+            "in no other way. The agent must then be the application's user or root; the socket could do more, such as "
+            "memory dumps, of which nothing is used.",
+        ),
+    ] = False
+    diagnostics_dir: Annotated[
+        str,
+        Meta(
+            max_length=500,
+            title="Diagnostics folder",
+            description="Where the application's diagnostic socket is, if its TMPDIR is not /tmp.",
+        ),
+    ] = ""
     headers: Annotated[
         dict[str, SecretText], Meta(title="Headers", description="Further headers of requests to health and metrics.")
     ] = msgspec.field(default_factory=dict)
@@ -86,6 +103,10 @@ class DotnetOptions(Options, frozen=True, kw_only=True):
             raise ValueError(f"pidfile {self.pidfile!r}: expected a path that begins with /")
         if not 0 < self.request_timeout <= LONGEST_SECONDS:
             raise ValueError(f"request_timeout: expected more than 0s and at most {LONGEST_SECONDS:g}s")
+        if self.event_counters and not self.names_process:
+            raise ValueError("event_counters: expected process, command, unit or pidfile too, to know whose they are")
+        if self.diagnostics_dir and not self.diagnostics_dir.startswith("/"):
+            raise ValueError(f"diagnostics_dir {self.diagnostics_dir!r}: expected a path that begins with /")
         names = [place_of(url) for url in self.health]
         if len(set(names)) < len(names):
             raise ValueError("health: two addresses have the same path")

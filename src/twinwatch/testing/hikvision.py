@@ -22,6 +22,7 @@ from twinwatch.world.http import Answer, Socket, Unreachable
 
 USER, PASSWORD = "twinwatch", "right-Wort-1"
 LOCK_SECONDS = 1800
+ALERTS = "/ISAPI/Event/notification/alertStream"
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,10 @@ class Device:
     cut: str = ""
     """Requests for paths that begin so are heard, and their answers are lost."""
     slow_seconds: float = 0.0
+    events: list[str] = field(default_factory=list)
+    """What its alert stream says next: ``TYPE STATE CHANNEL``."""
+    heartbeat_seconds: float = 0.05
+    ends_streams: bool = False
     asked: list[str] = field(default_factory=list)
     wrong: list[int] = field(default_factory=list)
     """When somebody tried a wrong login, ms UTC, whoever it was."""
@@ -146,12 +151,18 @@ class Device:
         self.failures = 0
         return self._page(target, path)
 
+    def alert(self, kind: str, state: str, channel: str) -> bytes:
+        """One part of the alert stream."""
+        return self._pages().alert(kind, state, channel)
+
     def _page(self, target: str, path: str) -> Answer:
         personality = self.personality
         if path in self.denied:
             return Answer(403, self._pages().refusal("lowPrivilege"))
         if any(path.startswith(one) for one in personality.lacks):
             return Answer(403, self._pages().refusal("notSupport"))
+        if path == ALERTS:
+            return Answer(200)
         if path == "/ISAPI/Security/userCheck":
             return Answer(200, self._pages().user_check("200", None, False, 0))
         if "format=json" in target and not personality.json:
@@ -256,6 +267,8 @@ async def served(device: Device) -> AsyncIterator[str]:
         answer = device.answer(request.method, request.raw_path, request.headers.get("Authorization", ""))
         await asyncio.sleep(device.slow_seconds)
         headers = {"WWW-Authenticate": answer.headers["www-authenticate"]} if answer.headers else {}
+        if request.path == ALERTS and answer.status == 200:
+            return await _told(device, request)
         if device.cut and request.raw_path.startswith(device.cut):
             response = web.StreamResponse(status=answer.status, headers={**headers, "Content-Length": "100000"})
             await response.prepare(request)
@@ -264,6 +277,19 @@ async def served(device: Device) -> AsyncIterator[str]:
             request.transport.close()
             return response
         return web.Response(status=answer.status, body=answer.body, headers=headers)
+
+    async def _told(device: Device, request: web.BaseRequest) -> web.StreamResponse:
+        """The alert stream, with a heartbeat."""
+        response = web.StreamResponse(headers={"Content-Type": "multipart/mixed; boundary=boundary"})
+        await response.prepare(request)
+        while not device.ends_streams:
+            said = device.events.pop(0) if device.events else "videoloss inactive 0"
+            kind, state, channel = said.split()
+            body = device.alert(kind, state, channel)
+            head = f"--boundary\r\nContent-Type: application/xml; charset=UTF-8\r\nContent-Length: {len(body)}\r\n\r\n"
+            await response.write(head.encode() + body + b"\r\n")
+            await asyncio.sleep(device.heartbeat_seconds)
+        return response
 
     runner = web.ServerRunner(web.Server(handle), shutdown_timeout=0.1)
     await runner.setup()

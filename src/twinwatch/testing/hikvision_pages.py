@@ -77,6 +77,20 @@ class Pages:
         )
         return self._xml("userCheck", [("statusValue", status), ("statusString", said), *more])
 
+    def alert(self, kind: str, state: str, channel: str) -> bytes:
+        """A part of the alert stream."""
+        count = 0 if state == "inactive" else 1
+        return self._xml(
+            "EventNotificationAlert",
+            [
+                ("channelID", channel),
+                ("dateTime", f"{self._local()}+00:00"),
+                ("activePostCount", count),
+                ("eventType", kind),
+                ("eventState", state),
+            ],
+        )
+
     def refusal(self, sub_status: str) -> bytes:
         """A request that is not answered."""
         return self._xml(

@@ -17,6 +17,7 @@ from twinwatch.world.objects import HostObjects, Objects
 from twinwatch.world.postgres import HostPostgres, Postgres
 from twinwatch.world.pushed import NothingPushed, PushBoard
 from twinwatch.world.shelf import MemoryShelf, Shelf
+from twinwatch.world.tail import HostTails, Tails
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,8 @@ class World:
     """PostgreSQL servers."""
     unverified_http: Http = field(default_factory=lambda: AiohttpHttp(verify=False))
     """As ``http``, to devices that can show no certificate but one of their own making."""
+    tails: Tails = field(default_factory=HostTails)
+    """Answers that do not end."""
     shelf: Shelf = field(default_factory=MemoryShelf)
     """What has to be known over a restart."""
     objects: Objects = field(default_factory=HostObjects)

@@ -14,7 +14,7 @@ import os
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies_environment, proxy_bypass
 
@@ -43,6 +43,11 @@ UNIX = "http+unix://"
 FRAME_BYTES = 64 << 10
 """Longest message of a WebSocket that is read; a longer one ends it."""
 CLOSE_SECONDS = 2.0
+
+FAILURES = (aiohttp.ClientError, OSError, ValueError)
+"""What goes wrong with a request, but for time."""
+Began: TypeAlias = aiohttp.ClientResponse
+"""A response whose body has not been read yet."""
 
 _HEADERS = {"User-Agent": f"twinwatch/{__version__}", "Accept-Encoding": "identity"}
 
@@ -202,6 +207,14 @@ class AiohttpHttp:
         sessions, self._sessions = self._sessions, {}
         for session in sessions.values():
             await session.close()
+
+    async def began(self, method: str, url: str, headers: dict[str, str] | None) -> Began:
+        """A response whose body has not been read yet. For ``tail``, whose answers do not end."""
+        tls, proxy = self._tls(url), self._proxy(url)
+        self._judge(url)
+        return await self._opened(proxy).request(
+            method, url, headers=headers, allow_redirects=False, proxy=proxy, ssl=tls
+        )
 
     async def _exchange(self, method: str, url: str, headers: dict[str, str] | None, body: bytes | None) -> Answer:
         if url.startswith(UNIX):

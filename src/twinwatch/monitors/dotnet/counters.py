@@ -37,6 +37,8 @@ OPEN_SECONDS = 5.0
 SILENCE_SECONDS = 4.0 * COUNTER_SECONDS
 FRESH_SECONDS = 3.0 * COUNTER_SECONDS
 ANSWER_BYTES = 4096
+ITS_ROOT = "root"
+"""Below ``/proc/<pid>``: the file system as the process sees it, a private ``/tmp`` included."""
 
 
 class NoCounters(Exception):
@@ -137,7 +139,7 @@ def facts_of(event: Event) -> Iterator[Fact]:
 def socket_paths(host: Host, process: Process, directory: str) -> Iterator[str]:
     """Where the socket of this very process may be, its private ``/tmp`` first."""
     name = f"dotnet-diagnostic-{process.pid}-{process.started}-socket"
-    for folder in (directory,) if directory else (f"/proc/{process.pid}/root/tmp", "/tmp"):  # noqa: S108 - the runtime's
+    for folder in (directory,) if directory else (f"/proc/{process.pid}/{ITS_ROOT}/tmp", "/tmp"):  # noqa: S108
         try:
             if name in host.list(folder):
                 yield f"{folder}/{name}"

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import ClassVar
 
 import msgspec
 
-from twinwatch.monitors import Check, Finding, Moment, Options, Reading
+from twinwatch.monitors import Absent, Check, Finding, Moment, Options, Reading
 from twinwatch.monitors.hikvision import device
 from twinwatch.monitors.hikvision.asking import Asking
 from twinwatch.monitors.hikvision.channels import CHANNEL, Channels
+from twinwatch.monitors.hikvision.events import HEARTBEAT_SECONDS, PATH, Events
 from twinwatch.monitors.hikvision.markup import NoMarkup
 from twinwatch.monitors.hikvision.memory import CHECKS, Memory, memory_of
 from twinwatch.monitors.hikvision.options import HikvisionOptions, Part
@@ -20,6 +22,7 @@ from twinwatch.protocol.limits import MESSAGE_CHARACTERS
 from twinwatch.protocol.metrics import Chart, Headline, Metric
 from twinwatch.protocol.rules import Rule
 from twinwatch.world.doors import World
+from twinwatch.world.http import Unreachable
 from twinwatch.world.shelf import ShelfBroken
 
 OF_PARTS: dict[str, Part] = {
@@ -35,6 +38,8 @@ OF_PARTS: dict[str, Part] = {
 BY_CHANNEL = (f"{CHANNEL}.name",)
 BY_DISK = ("hikvision.disk.id",)
 READ = "answers"
+QUIET_SECONDS = 20.0
+"""An event within so long of a run does not make the device be asked everything again."""
 
 
 class Hikvision:
@@ -100,6 +105,7 @@ class Hikvision:
         Rule("disk failed", "critical", check="disk:*", hold="1m", message="{message}"),
         Rule("network store failed", "critical", check="nas:*", hold="3m", message="{message}"),
         Rule("no disk", "critical", check="storage", hold="1m", message="{message}"),
+        Rule("fault told by the device", check="event:*", states=("degraded",), message="{message}"),
         Rule("clock off", check="clock", states=("degraded", "down"), hold="10m", message="{message}"),
         Rule("another device or firmware", check="identity", states=("degraded",), message="{message}"),
         Rule(
@@ -124,6 +130,12 @@ class Hikvision:
         self._memory: Memory | None = None
         self._kept = b""
         self._kind = ""
+        self._events = Events()
+        self._signed_in = asyncio.Event()
+        """Whether the device has taken the login, so that events may be asked for."""
+        self._news = False
+        self._asked_at: float | None = None
+        self._last: list[Finding] = []
 
     async def read(self, world: World, moment: Moment) -> list[Finding]:
         """One run.
@@ -131,6 +143,12 @@ class Hikvision:
         Raises: Unreadable if it cannot be kept in mind which logins were tried.
         """
         memory = await self._remembered(world)
+        now = moment.monotonic_seconds
+        if self._news and self._asked_at is not None and 0 <= now - self._asked_at < QUIET_SECONDS:
+            # Woken by an event: the device need not be asked everything anew.
+            self._news = False
+            return [*self._last, *self._events.checks(now)]
+        self._news, self._asked_at = False, now
         checks = await self._session.open(world, moment.time)
         is_in = any(one.name == LOGIN and one.state == "up" for one in checks)
         found: list[Finding] = [Reading("hikvision.up", int(is_in))]
@@ -152,11 +170,54 @@ class Hikvision:
             found += checks
             everything = dict.fromkeys(OF_PARTS.values(), "not asked, see the check login")
             found += _unjudged(memory, found, everything)
+        if is_in:
+            self._signed_in.set()
+        self._last = [one for one in found if isinstance(one, Check)]
+        if self._options.events:
+            found += self._events.checks(now)
         memory.checks = sorted(one.name for one in found if isinstance(one, Check) and _part_of(one.name) is not None)[
             :CHECKS
         ]
         await self._remember(world, memory)
         return found
+
+    async def watch(self, world: World, changed: Callable[[], None]) -> None:
+        """Listens to what the device tells of itself, if that is wanted, for as long as the connection lasts.
+
+        Raises: Absent if there is none; the check ``events`` says why.
+        """
+        if not self._options.events:
+            await asyncio.Event().wait()
+        await self._signed_in.wait()
+        memory = await self._remembered(world)
+        events, now = self._events, world.clock.now()
+        try:
+            if not memory.has(PATH, now):
+                raise Unsupported
+            tail = await self._session.tail(world, PATH, now)
+        except Unsupported as err:
+            memory.lacking(PATH, now)
+            events.reason = "the device has none"
+            raise Absent(events.reason) from err
+        except NoRight as err:
+            events.reason = "the user lacks the right Notify Surveillance Center"
+            raise Absent(events.reason) from err
+        except (Stopped, Away) as err:
+            events.reason = str(err) or "the device does not take the login"
+            self._signed_in.clear()
+            raise Absent(events.reason) from err
+        events.begin()
+        try:
+            while content := await tail.receive(silence_seconds=HEARTBEAT_SECONDS):
+                if events.feed(content, world.clock.monotonic()):
+                    self._news = True
+                    changed()
+            events.reason = "the device closed the connection"
+        except Unreachable as err:
+            events.reason = str(err)
+        finally:
+            await tail.close()
+        raise Absent(events.reason)
 
     async def _parts(self, run: _Run) -> list[Finding]:
         ask, options = run.ask, self._options

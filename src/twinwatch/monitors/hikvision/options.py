@@ -73,6 +73,14 @@ class HikvisionOptions(Options, frozen=True, kw_only=True):
             "recording on motion; that they fail to record is told of all.",
         ),
     ] = ()
+    events: Annotated[
+        bool,
+        Meta(
+            title="Events",
+            description="Keep a connection on which the device tells of faults at once, such as a covered camera, but "
+            "never of motion. Needs the user's right to be notified.",
+        ),
+    ] = False
     clock_off_by: Annotated[
         Duration,
         Meta(title="Clock off by", description="The clock's check is degraded when it is off by more than this."),

@@ -23,6 +23,7 @@ from twinwatch.world.digest import Digest, challenge_of
 from twinwatch.world.doors import World
 from twinwatch.world.http import Answer, Unreachable
 from twinwatch.world.shelf import ShelfBroken
+from twinwatch.world.tail import Tail
 
 USER_CHECK = "/ISAPI/Security/userCheck"
 DENIED_SECONDS = 24 * 3600
@@ -130,6 +131,36 @@ class Session:
             await self._doubted(world, path, now, fresh=fresh or self._digest is None)
             raise Stopped
         return _body_of(answer)
+
+    async def tail(self, world: World, path: str, now: int) -> Tail:
+        """An answer that does not end.
+
+        Raises: Stopped, also while the device has not taken the credential; Away; Unsupported; NoRight.
+        """
+        if not self._proven:
+            raise Stopped
+        first = await self._ask(world, path)
+        challenge = challenge_of(first.headers.get("www-authenticate", ""))
+        headers: dict[str, str] = {}
+        if first.status == 401 and challenge is not None:
+            digest = Digest(challenge, self._options.username, self._options.password)
+            headers["Authorization"] = digest.answer("GET", path)
+        try:
+            opened = await world.tails.open(
+                self._options.base + path,
+                headers=headers,
+                verify=self._options.verify,
+                timeout_seconds=self._options.request_timeout,
+            )
+        except Unreachable as err:
+            raise Away(printable(str(err))) from err
+        if not isinstance(opened, Answer):
+            return opened
+        if opened.status == 401:
+            await self._doubted(world, path, now, fresh=True)
+            raise Stopped
+        _body_of(opened)
+        raise Away("the device ended its answer at once")
 
     async def _sign_in(self, world: World, now: int) -> Check:
         try:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import msgspec
 
+from twinwatch.agent.alerting.standing import AlertStatus
 from twinwatch.agent.configuration import Misconfigured, default_state_dir, settings_from
 from twinwatch.agent.plain import plain
 from twinwatch.agent.status import SOCKET_FILE, LinkStatus, Status
@@ -116,11 +117,36 @@ def described(status: Status) -> list[str]:
         for one in sorted(status.checks, key=lambda one: (_BADNESS.get(one.state, 0), one.name))
     ]
     for table in (
+        *_alerting(status),
         in_columns(("MONITOR", "TYPE", "STATE", "EVERY", "FOR", ""), monitors),
         in_columns(("CHECK", "STATE", "FOR", ""), checks),
     ):
         lines += ["", *table] if table else []
     return [plain(line, 1_000) for line in lines]
+
+
+def _alerting(status: Status) -> list[list[str]]:
+    """Open alerts and channels, each as a table."""
+    alerting = status.alerting
+    alerts = [
+        (one.severity, _since(one.since, status.time), _told(one), one.title, one.message) for one in alerting.open
+    ]
+    channels = [
+        (one.name, one.kind, _since(one.delivered_at, status.time) or "-", one.trouble) for one in alerting.channels
+    ]
+    return [
+        in_columns(("ALERT", "FOR", "TOLD", "", ""), alerts),
+        in_columns(("CHANNEL", "TYPE", "LAST TAKEN", ""), channels),
+    ]
+
+
+def _told(alert: AlertStatus) -> str:
+    """Who was told of it, or who is to tell."""
+    if alert.told:
+        return ", ".join(alert.told)
+    return {"theirs": "by the hub", "hub": "left to the hub", "held": "held back", "nobody": "nobody here"}.get(
+        alert.stance, "being told"
+    )
 
 
 def _hub(link: LinkStatus, now: int) -> str:
@@ -151,8 +177,21 @@ def _stores(status: Status) -> list[tuple[str, str]]:
     return [
         ("runs", said),
         ("buffer", f"{size(buffer.size_bytes)}{bound}, {buffer.path}" + (f": {buffer.trouble}" * bool(buffer.trouble))),
+        ("alerts", _alerts(status)),
         ("time", datetime.fromtimestamp(status.time / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")),
     ]
+
+
+def _alerts(status: Status) -> str:
+    alerting = status.alerting
+    said = f"{len(alerting.open)} open, {alerting.rules} rules, {len(alerting.channels)} channels"
+    if alerting.last_delivery_at:
+        said += f", last told {_since(alerting.last_delivery_at, status.time)} ago"
+    if alerting.bundle_issued_at:
+        said += f", the hub's rules and channels are {_since(alerting.bundle_issued_at, status.time)} old"
+    if alerting.trouble:
+        said += f"; remembered in memory only: {alerting.trouble}"
+    return said
 
 
 def _since(since: int, now: int) -> str:

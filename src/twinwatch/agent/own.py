@@ -57,6 +57,16 @@ SELF = MonitorFacts(
         Chart("Waiting and lost runs", (PENDING.name, DROPPED.name)),
         Chart("Buffer", (BUFFER_SIZE.name,), style="area"),
     ),
+    rules=(
+        Rule(
+            "monitor failing",
+            metric=UP.name,
+            below=1.0,
+            hold="10m",
+            message="The monitor {twinwatch.monitor.name} on {server} has failed for ten minutes: what it watches is "
+            "not judged. Why says: twinwatch agent status",
+        ),
+    ),
 )
 
 Keep = Callable[[Sequence[Tick]], Awaitable[None]]

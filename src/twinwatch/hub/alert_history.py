@@ -154,6 +154,8 @@ class AlertHistory:
             done = {"user": person.user_id, "action": "alert.resolve", "subject": row["title"][:200]}
             await connection.execute(AUDIT, {**done, "organization": row["organization_id"]})
             await self._database.become(connection, "service_role")
+            if row["origin"] == "agent":  # the server before its alerts, as everywhere
+                await connection.execute(ALERTS["agent_must_hear"], {"server": row["server_id"]})
             locked = await (await connection.execute(ALERTS["by_id"], {"id": alert_id})).fetchone()
             if locked is not None:
                 await self._engine.resolve(

@@ -16,6 +16,7 @@ from twinwatch.monitors.reach import ADDRESSES, CheckInterval, Timeout, Trip, fa
 from twinwatch.monitors.tcp import refuse_twins
 from twinwatch.protocol.durations import Duration
 from twinwatch.protocol.metrics import Chart, Headline, Metric
+from twinwatch.protocol.rules import Rule
 from twinwatch.world.doors import World
 from twinwatch.world.host import Missing, Refused
 from twinwatch.world.net import NetFailed
@@ -115,6 +116,10 @@ class Dns:
         Chart("DNS zone serial", ("dns.soa.serial",), by=BY),
     )
     headlines: ClassVar[tuple[Headline, ...]] = ()
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule("name not resolved", severity="critical", check="*", times=2),
+        Rule("answer degraded", check="*", states=("degraded",), hold="5m"),
+    )
 
     def __init__(self, options: DnsOptions) -> None:
         self._watched = [

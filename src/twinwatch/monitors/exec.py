@@ -17,6 +17,7 @@ from twinwatch.protocol.checks import CheckState
 from twinwatch.protocol.durations import Duration
 from twinwatch.protocol.limits import MESSAGE_CHARACTERS
 from twinwatch.protocol.metrics import Chart, Headline, Metric
+from twinwatch.protocol.rules import Rule
 from twinwatch.world.commands import CommandFailed
 from twinwatch.world.doors import World
 
@@ -93,6 +94,10 @@ class Exec:
         Chart("Program counters", ("exec.value.rate",), by=BY),
     )
     headlines: ClassVar[tuple[Headline, ...]] = ()
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule("check critical", severity="critical", check="*"),
+        Rule("check warning", check="*", states=("degraded",)),
+    )
 
     def __init__(self, options: ExecOptions) -> None:
         self._commands = options.commands

@@ -17,6 +17,7 @@ from twinwatch.monitors.reach import LONGEST, AddressFamily, CheckInterval, fail
 from twinwatch.monitors.tcp import Host, refuse_twins
 from twinwatch.protocol.durations import Duration
 from twinwatch.protocol.metrics import Chart, Headline, Metric
+from twinwatch.protocol.rules import Rule
 from twinwatch.world.doors import World
 from twinwatch.world.net import NetFailed
 
@@ -104,6 +105,10 @@ class Ping:
         Chart("Ping extremes", ("ping.rtt.min", "ping.rtt.max"), by=BY),
     )
     headlines: ClassVar[tuple[Headline, ...]] = ()
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule("host unreachable", severity="critical", check="*", times=2),
+        Rule("packets lost", check="*", states=("degraded",), hold="5m"),
+    )
 
     def __init__(self, options: PingOptions) -> None:
         self._watched = [

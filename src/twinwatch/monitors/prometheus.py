@@ -18,6 +18,7 @@ from twinwatch.monitors.options import lasting
 from twinwatch.protocol.durations import Duration
 from twinwatch.protocol.limits import CHECK_NAME_CHARACTERS, MESSAGE_CHARACTERS
 from twinwatch.protocol.metrics import Chart, Headline, Metric
+from twinwatch.protocol.rules import Rule
 from twinwatch.world.doors import World
 from twinwatch.world.http import Answer, Unreachable
 
@@ -101,6 +102,10 @@ class Prometheus:
         Chart("Series taken", ("prometheus.scrape.series", "prometheus.scrape.left_out"), by=("instance",)),
     )
     headlines: ClassVar[tuple[Headline, ...]] = ()
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule("target down", severity="critical", check="*", times=2),
+        Rule("target degraded", check="*", states=("degraded",), hold="5m"),
+    )
 
     def __init__(self, options: PrometheusOptions) -> None:
         self._targets = options.targets

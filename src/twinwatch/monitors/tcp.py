@@ -30,6 +30,7 @@ from twinwatch.monitors.reach import (
     within,
 )
 from twinwatch.protocol.metrics import Chart, Headline, Metric
+from twinwatch.protocol.rules import Rule
 from twinwatch.world.doors import World
 from twinwatch.world.net import NetFailed, Stream, TlsWanted
 
@@ -134,6 +135,10 @@ class Tcp:
         Chart("Certificate valid for", (EXPIRES_IN.name,), by=BY),
     )
     headlines: ClassVar[tuple[Headline, ...]] = ()
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule("port down", severity="critical", check="*"),
+        Rule("port degraded", check="*", states=("degraded",), hold="5m"),
+    )
 
     def __init__(self, options: TcpOptions) -> None:
         self._watched = [

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any, Literal, cast
 
-from twinwatch.agent.alerting.addressing import FileAlerts
+from twinwatch.agent.alerting.addressing import FileAlerts, FileChannel
 from twinwatch.agent.configuration.document import FILE_BYTES, Document, parsed
 from twinwatch.agent.configuration.entries import (
     LEAST_INTERVAL,
@@ -34,6 +34,7 @@ from twinwatch.agent.configuration.settings import (
     server_name_of,
 )
 from twinwatch.agent.configuration.shapes import Shape, has_password, texts
+from twinwatch.agent.configuration.telling import MAIL, channel_kind, channel_schema, judge_channel, read_telling
 from twinwatch.agent.configuration.thresholds import rules_of
 from twinwatch.agent.configuration.watches import hub_watch_of, witness_of
 from twinwatch.agent.local.settings import LISTEN, LocalSettings, problem_of
@@ -156,8 +157,9 @@ class _Reading:
             witness=self._noted(top, lambda name: witness_of(top, name), "witness"),
             hub_watch=self._noted(top, lambda name: hub_watch_of(top, name), "hub_watch"),
             entries=self._entries(top.items("monitors")),
-            rules=rules_of(top.items("rules"), lambda path: self._document.key_place(("rules", *path)), self._problems),
+            rules=self._rules(top, "rules"),
         )
+        self._alerts(top, said)
         top.done()
         said.places = self._places
         said.files = tuple(self._files)
@@ -269,6 +271,69 @@ class _Reading:
         size = _size(section, "max_bytes_per_second", LEAST_BYTES_PER_SECOND)
         section.done()
         return UplinkSettings(size) if size else UplinkSettings()
+
+    def _rules(self, section: Section, name: str) -> tuple[Rule, ...]:
+        path = (*section.path, name)
+        return rules_of(section.items(name), lambda within: self._document.key_place((*path, *within)), self._problems)
+
+    def _alerts(self, top: Section, said: Content) -> None:
+        if top.any("alerts") is None:
+            return
+        section = top.section("alerts")
+        said.rules = (*said.rules, *self._rules(section, "rules"))
+        names = [rule.name for rule in said.rules]
+        for name in sorted({name for name in names if names.count(name) > 1}):
+            self._problems.add(
+                section.place("rules"), f"two rules are named {name[:60]!r}: give each a name of its own"
+            )
+        mail = self._mail(section)
+        said.alerts = read_telling(section, lambda path, value: self._channel(path, value, mail))
+
+    def _mail(self, alerts: Section) -> dict[str, Any]:
+        """The mail server of channels that name none."""
+        if alerts.any("mail") is None:
+            return {}
+        section = alerts.section("mail")
+        found = channel_kind("email")
+        shape = Shape(None if isinstance(found, str) else found, channel_schema)
+        given = {key: value for key, value in section.rest().items() if key.removesuffix("_file") in MAIL}
+        for key in given:
+            section.any(key)
+        section.done(MAIL)
+        return self._settings(given, shape, section.path)
+
+    def _channel(self, path: Path, value: Any, mail: Mapping[str, Any]) -> FileChannel | None:
+        section = Section(self._document, path, value, self._problems)
+        kind, name = section.text("type"), section.text("name")
+        if kind is None:
+            if "type" not in section:
+                self._problems.add(self._document.place(path), "type is missing, such as email or slack")
+            return None
+        found = channel_kind(kind)
+        if isinstance(found, str):
+            self._problems.add(section.place("type"), found)
+            return None
+        shape = Shape(found, channel_schema)
+        settings = self._settings(section.rest(), shape, path)
+        if kind == "email" and not settings.get("smtp_host"):
+            settings = {**mail, **settings}
+        templates = {place[len(path) :]: template for place, template in self._templates(path).items()}
+        judge_channel(
+            found,
+            settings,
+            shape,
+            where=lambda within: self._document.key_place((*path, *within)),
+            problems=self._problems,
+            templates=templates,
+        )
+        return FileChannel(name or kind, kind, settings)
+
+    def _settings(self, given: dict[str, Any], shape: Shape, path: Path) -> dict[str, Any]:
+        """Settings with files of secrets read; those that stand in the file itself are noted."""
+        for secret, _ in texts(given):
+            if shape.is_secret(secret) and self._literal((*path, *secret), given):
+                self._tell((*path, *secret))
+        return cast("dict[str, Any]", self._with_files(given, shape, path, ()))
 
     def _entries(self, given: list[Any]) -> tuple[Entry, ...]:
         entries: list[Entry] = []

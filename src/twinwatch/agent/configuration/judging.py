@@ -6,7 +6,7 @@ What is found wrong is taken out and the rest judged again, until nothing more i
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,7 @@ from twinwatch.agent.configuration.problems import Path, Problems, Where, instea
 from twinwatch.agent.configuration.shapes import MASK, Shape
 from twinwatch.monitors import Monitor
 from twinwatch.monitors.options import options_of
+from twinwatch.notify import Channel
 
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
 _KINDS = {
@@ -96,10 +97,11 @@ class _Working:
 
 
 def judged(
-    kind: type[Monitor],
+    kind: type[Monitor] | type[Channel],
     given: Mapping[str, Any],
     shape: Shape,
     *,
+    read: Callable[[Any, Mapping[str, Any]], Any] = options_of,
     where: Where,
     problems: Problems,
     templates: Mapping[Path, str] | None = None,
@@ -107,8 +109,9 @@ def judged(
 ) -> Any:
     """The options that these values mean, or None after ``problems`` was told what is wrong with them.
 
-    ``templates`` has the texts as written of those that held references: such a text may also stand for a number or a
-    flag, and its value is never shown. ``beside`` are the keys that stand in the same mapping and are no options.
+    ``read`` makes them of what is left. ``templates`` has the texts as written of those that held references: such a
+    text may also stand for a number or a flag, and its value is never shown. ``beside`` are the keys that stand in the
+    same mapping and are no options.
     """
     templates = templates or {}
     working = _Working.of(given)
@@ -117,7 +120,7 @@ def judged(
     before = len(problems.found)
     for _ in range(TRIES):
         try:
-            options = options_of(kind, working.value)
+            options = read(kind, working.value)
         except msgspec.ValidationError as err:
             message, path = _understood(str(err))
         except Exception as err:  # noqa: BLE001 - foreign code: the options of one plug-in fail alone

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path as FilePath
 from typing import Any, TypeVar
 
@@ -149,10 +149,10 @@ class Section:
         """What nobody has asked for."""
         return {key: value for key, value in self._value.items() if key not in self._known}
 
-    def done(self) -> None:
-        """Refuse what nobody has asked for."""
+    def done(self, known: Iterable[str] = ()) -> None:
+        """Refuse what nobody has asked for. ``known`` could be asked for too."""
         for key in self.rest():
-            self.problems.add(self.place(key), f"unknown key {key[:60]}: {instead(key, self._known)}")
+            self.problems.add(self.place(key), f"unknown key {key[:60]}: {instead(key, {*self._known, *known})}")
 
     def _typed(self, name: str) -> Any:
         """The value; of a reference, what its text means."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
 from twinwatch.agent.configuration.problems import Path
 from twinwatch.monitors import Monitor
 from twinwatch.monitors.options import schema_of
+from twinwatch.notify import Channel
 
 MASK = "***"
 SHOWN_CHARACTERS = 1_000
@@ -21,20 +22,24 @@ _TELLING = re.compile(r"pass|secret|token|credential|private|(?:^|[_-])key$|^aut
 
 
 class Shape:
-    """The options that a kind declares. One of no kind, or of one without a schema, takes names for telling.
+    """The options that a kind of monitor or channel declares. One of no kind, or of one without a schema, takes names
+    for telling.
 
     The schema is made when it is first asked for: an agent without a file needs none.
     """
 
-    def __init__(self, kind: type[Monitor] | None) -> None:
+    def __init__(
+        self, kind: type[Monitor] | type[Channel] | None, schema_of: Callable[[Any], dict[str, Any]] = schema_of
+    ) -> None:
         self._kind = kind
+        self._schema_of = schema_of
 
     @cached_property
     def _schema(self) -> dict[str, Any] | None:
         if self._kind is None:
             return None
         try:
-            return schema_of(self._kind)
+            return self._schema_of(self._kind)
         except Exception:  # noqa: BLE001 - foreign code: one plug-in's options have no schema
             return None
 

@@ -26,6 +26,10 @@ from public.alerts where server_id = %(server)s and key = any (%(keys)s)
 -- name: by_id
 select * from public.alerts where id = %(id)s for update
 
+-- name: agent_must_hear
+-- no set of alerts has this digest: the server's next heartbeat is answered with the wish to reconcile
+update public.servers set open_digest = '-' where id = %(server)s
+
 -- name: open_of_server
 select * from public.alerts
 where organization_id = %(organization)s and server_id = %(server)s and state <> 'resolved' for update

@@ -12,6 +12,7 @@ from twinwatch.monitors.http.options import Endpoint, HttpOptions
 from twinwatch.monitors.http.probe import Probe
 from twinwatch.monitors.reach import EXPIRES_IN, within
 from twinwatch.protocol.metrics import Chart, Headline, Metric
+from twinwatch.protocol.rules import Rule
 from twinwatch.world.doors import World
 
 BY = ("http.endpoint",)
@@ -48,6 +49,10 @@ class Http:
         Chart("Certificate valid for", (EXPIRES_IN.name,), by=BY),
     )
     headlines: ClassVar[tuple[Headline, ...]] = ()
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule("endpoint down", severity="critical", check="*"),
+        Rule("endpoint degraded", check="*", states=("degraded",), hold="5m"),
+    )
 
     def __init__(self, options: HttpOptions) -> None:
         self._probes = [Probe(endpoint) for endpoint in options.endpoints]

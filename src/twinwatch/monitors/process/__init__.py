@@ -10,6 +10,7 @@ from twinwatch.monitors.digits import ratio
 from twinwatch.monitors.process.options import ProcessOptions, Watched
 from twinwatch.monitors.processes import Process, Table, limit_of, pid_of, table
 from twinwatch.protocol.metrics import Chart, Headline, Metric
+from twinwatch.protocol.rules import Rule
 from twinwatch.world.doors import World
 from twinwatch.world.host import Host, Kernel, Missing, Refused
 
@@ -63,6 +64,10 @@ class ProcessMonitor:
         Chart("Restarts of processes", ("process.restarts",), by=(LABEL,)),
     )
     headlines: ClassVar[tuple[Headline, ...]] = ()
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule("process missing", severity="critical", check="*"),
+        Rule("number of processes", check="*", states=("degraded",), hold="2m"),
+    )
 
     def __init__(self, options: ProcessOptions) -> None:
         self._entries = options.processes

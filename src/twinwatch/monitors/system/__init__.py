@@ -12,7 +12,9 @@ from typing import ClassVar
 
 from twinwatch.monitors import Absent, Check, Finding, Moment, Options, Unreadable
 from twinwatch.monitors.system.options import PARTS, SystemOptions
+from twinwatch.monitors.system.rules import RULES
 from twinwatch.protocol.metrics import Chart, Headline, Metric
+from twinwatch.protocol.rules import Rule
 from twinwatch.world.doors import World
 from twinwatch.world.host import Missing, Refused
 
@@ -35,6 +37,7 @@ class System:
     metrics: ClassVar[tuple[Metric, ...]] = tuple(metric for part in PARTS for metric in part.metrics)
     charts: ClassVar[tuple[Chart, ...]] = tuple(chart for part in PARTS for chart in part.charts)
     headlines: ClassVar[tuple[Headline, ...]] = tuple(headline for part in PARTS for headline in part.headlines)
+    rules: ClassVar[tuple[Rule, ...]] = RULES
 
     def __init__(self, options: SystemOptions) -> None:
         self._options = options

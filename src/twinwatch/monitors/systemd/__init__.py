@@ -25,6 +25,7 @@ from twinwatch.monitors.systemd.source import Source
 from twinwatch.monitors.systemd.verdict import Now, judge
 from twinwatch.protocol.limits import MESSAGE_CHARACTERS
 from twinwatch.protocol.metrics import Chart, Headline, Metric
+from twinwatch.protocol.rules import Rule
 from twinwatch.world.bus import NO_SERVER, SERVICE_UNKNOWN, BusUnavailable, Heard
 from twinwatch.world.doors import World
 from twinwatch.world.host import Host
@@ -64,6 +65,10 @@ class Systemd:
     metrics: ClassVar[tuple[Metric, ...]] = (*overall.METRICS, *usage.METRICS)
     charts: ClassVar[tuple[Chart, ...]] = (*overall.CHARTS, *usage.CHARTS)
     headlines: ClassVar[tuple[Headline, ...]] = overall.HEADLINES
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule("unit failed", severity="critical", check="*"),
+        Rule("unit in trouble", check="*", states=("degraded",), hold="5m"),
+    )
 
     def __init__(self, options: SystemdOptions) -> None:
         self._options = options

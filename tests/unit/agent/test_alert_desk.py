@@ -1,0 +1,280 @@
+"""Who tells of an alert, when, and what the hub is told of it: decisions about one record, without I/O."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from tests.unit.agent.alerting_things import BUNDLE, FAILED, FULL, START, desk, judge, saw, tick
+from twinwatch.agent.alerting.addressing import FileAlerts, FileChannel
+from twinwatch.agent.alerting.alert import Alert
+from twinwatch.agent.alerting.desk import RETRY_MILLISECONDS, Desk
+from twinwatch.agent.alerting.judge import Judge
+from twinwatch.agent.alerting.memory import Writing
+from twinwatch.protocol.alerts import AlertAnswer, AlertEvent
+from twinwatch.protocol.policies import Policy, Recurring, Silence, Step
+
+SECOND = 1_000
+HOUR = 3_600_000
+
+
+class Table:
+    """A desk, a judge that feeds it, and a clock."""
+
+    def __init__(self, **more: Any) -> None:
+        self.desk: Desk = desk(**more)
+        self.judge: Judge = judge(FULL, FAILED)
+        self.now = START
+        self.events: list[AlertEvent] = []
+
+    def warn(self, value: float = 0.95) -> Alert | None:
+        """A sample of the thing that warns; the alert, if there is one."""
+        for change in self.judge.took([tick(self.now, value)], self.now):
+            self.desk.happened(change, self.now)
+        return self.kept()
+
+    def fail(self, state: Any = "down") -> Alert | None:
+        """An outcome of the check that is critical."""
+        for change in saw(self.judge, state, self.now):
+            self.desk.happened(change, self.now)
+        return self.kept()
+
+    def passes(self, seconds: float) -> None:
+        self.now += round(seconds * SECOND)
+        self.desk.look(self.now)
+        self.desk.questions(self.now)
+        self.kept()
+
+    def kept(self) -> Alert | None:
+        """What was decided is kept; the events of it are in ``events``."""
+        self.events += [msgspec.msgpack.decode(body, type=AlertEvent) for _, _, body in self.desk.writing.events]
+        self.desk.writing = Writing()
+        return self.desk.alerts[-1] if self.desk.alerts else None
+
+    def hears(self, alert: Alert, **answer: Any) -> bool:
+        """The hub answers."""
+        closed = self.desk.answered(alert, AlertAnswer("", **answer), self.now, 0)
+        self.kept()
+        return closed
+
+    def kinds(self) -> list[tuple[str, list[str]]]:
+        return [(event.kind, [f"{told.channel} {told.state}" for told in event.told]) for event in self.events]
+
+
+def test_a_critical_alert_and_what_is_being_tried_are_one_decision() -> None:
+    table = Table()
+    alert = table.fail()
+    assert alert is not None
+    assert table.kinds() == [("fired", ["c1 trying", "c2 trying"])]
+    assert [one.channel for one in alert.tellings] == ["c1", "c2"]
+    table.desk.delivered(alert, alert.tellings[0], table.now, "m1")
+    table.desk.refused(alert, alert.tellings[1], table.now, "no such channel")
+    table.kept()
+    assert table.kinds()[1:] == [("told", ["c1 delivered"]), ("told", ["c2 refused"])]
+    table.now += 60 * SECOND
+    table.fail("up")
+    assert table.kinds()[3:] == [("resolved", [])]
+    assert [(one.channel, one.occasion) for one in alert.tellings if not one.over] == [("c1", "resolved")]
+    table.desk.delivered(alert, alert.tellings[2], table.now, "")
+    assert table.desk.alerts == [], "it is over once everybody knows who is to"
+
+
+def test_what_was_told_to_nobody_ends_in_silence_and_what_may_have_arrived_does_not() -> None:
+    for doubtful in (False, True):
+        table = Table()
+        alert = table.fail()
+        assert alert is not None
+        for telling in alert.tellings:
+            table.desk.failed(alert, telling, table.now + 5 * SECOND, "429", doubtful=doubtful)
+        table.now += 60 * SECOND
+        table.fail("up")
+        assert [one.occasion for one in alert.tellings if not one.over] == ["resolved", "resolved"] * doubtful
+
+
+def test_a_message_under_way_when_all_is_well_again_is_followed_by_its_end() -> None:
+    table = Table()
+    alert = table.fail()
+    assert alert is not None
+    table.now += 20 * SECOND
+    table.fail("up")
+    assert [one.occasion for one in alert.tellings] == ["firing", "firing"]
+    table.desk.delivered(alert, alert.tellings[0], table.now, "")
+    table.desk.failed(alert, alert.tellings[1], table.now, "500", doubtful=False)
+    assert [(one.channel, one.occasion) for one in alert.tellings if not one.over] == [("c1", "resolved")]
+
+
+def test_a_try_that_fails_for_long_is_left_to_a_hub_that_knows_and_goes_on_without_its_answer() -> None:
+    for known in (False, True):
+        table = Table()
+        alert = table.fail()
+        assert alert is not None
+        if known:
+            table.hears(alert)
+        telling = alert.tellings[0]
+        table.desk.failed(alert, telling, table.now, "500", doubtful=False)
+        table.now += RETRY_MILLISECONDS + 1
+        assert table.desk.may_try(alert, telling, table.now) is not known
+        if known:
+            assert list(table.desk.asking.values()) == [alert]
+            table.passes(39)
+            table.passes(9)
+            assert table.desk.may_try(alert, telling, table.now), "the hub does not answer: better twice than never"
+            assert alert.fence == 2
+
+
+def test_a_try_that_the_hub_made_good_is_not_made_again() -> None:
+    table = Table()
+    alert = table.fail()
+    assert alert is not None
+    table.hears(alert)
+    table.desk.failed(alert, alert.tellings[0], table.now, "500", doubtful=False)
+    table.now += RETRY_MILLISECONDS + 1
+    assert not table.desk.may_try(alert, alert.tellings[0], table.now)
+    table.hears(alert, told=True)
+    assert alert.tellings[0].state == "dropped"
+    table.passes(600)
+    assert not table.desk.may_try(alert, alert.tellings[0], table.now)
+
+
+def test_a_warning_goes_from_asked_to_yielded_to_told_by_the_hub() -> None:
+    table = Table()
+    alert = table.warn()
+    assert alert is not None
+    assert (table.kinds(), alert.stance) == ([("fired", [])], "asked")
+    table.hears(alert, fence=1)
+    assert [(event.kind, event.fence) for event in table.events] == [("fired", 0), ("yielded", 1)]
+    asked = 0
+    for _ in range(30):
+        table.passes(1)
+        asked += alert in table.desk.asking.values()
+        table.desk.asking.clear()
+    assert asked == 3, "not every second"
+    table.hears(alert, fence=1, told=True)
+    table.passes(600)
+    assert (alert.stance, alert.tellings) == ("theirs", [])
+
+
+def test_a_hub_that_declines_or_does_not_answer_or_does_not_tell_leaves_it_to_the_agent() -> None:
+    answers: tuple[tuple[dict[str, Any] | None, tuple[int, ...]], ...] = (
+        ({"accepted": False}, ()),
+        (None, (8,)),
+        ({"fence": 1}, (39, 8)),
+    )
+    for answer, spans in answers:
+        table = Table()
+        alert = table.warn()
+        assert alert is not None
+        if answer is not None:
+            table.hears(alert, **answer)
+        for seconds in spans:
+            assert alert.tellings == []
+            table.passes(seconds)
+        assert [one.channel for one in alert.tellings] == ["c1"]
+        assert table.events[-1].fence == 2
+
+
+def test_a_warning_that_is_over_before_anybody_was_told_is_told_to_nobody() -> None:
+    table = Table()
+    table.warn()
+    table.now += 5 * SECOND
+    table.warn(0.1)
+    assert [kind for kind, _ in table.kinds()] == ["fired", "resolved"]
+    assert table.desk.alerts == []
+
+
+def test_channels_of_the_file_are_the_agents_whoever_is_first() -> None:
+    table = Table()
+    table.desk._addressing.file = FileAlerts((FileChannel("mine", "email"),), tell={"warning": ("mine",)})
+    alert = table.warn()
+    assert alert is not None
+    assert [one.channel for one in alert.tellings] == ["file:mine"]
+    assert (alert.stance, table.events[0].told) == ("asked", ()), "the hub must not take it for told"
+    alone = Table(hub=False, bundle=msgspec.structs.replace(BUNDLE, channels=(), policies=()))
+    alone.desk._addressing.file = FileAlerts((FileChannel("mine", "email"),))
+    alert = alone.warn()
+    assert alert is not None
+    assert ([one.channel for one in alert.tellings], alone.events) == (["file:mine"], [])
+
+
+def test_a_silence_holds_back_and_its_end_tells_what_is_still_so() -> None:
+    silence = Silence("s", until=START + 600 * SECOND)
+    table = Table(bundle=msgspec.structs.replace(BUNDLE, silences=(silence,)))
+    alert = table.fail()
+    assert alert is not None
+    assert (alert.stance, table.kinds(), table.events[0].silenced) == ("held", [("fired", [])], True)
+    table.passes(599)
+    assert alert.tellings == []
+    table.passes(2)
+    assert [one.channel for one in alert.tellings] == ["c1", "c2"], "the hub has never answered"
+    known = Table(bundle=msgspec.structs.replace(BUNDLE, silences=(silence,)))
+    alert = known.fail()
+    assert alert is not None
+    known.hears(alert)
+    known.passes(601)
+    assert (alert.stance, alert.tellings) == ("hub", []), "which has the same silence, and tells"
+    known.hears(alert, told=True)
+    known.passes(600)
+    assert alert.tellings == []
+
+
+def test_quiet_hours_hold_back_until_they_end_and_a_silence_that_is_ended_early_does_not() -> None:
+    night = Recurring("UTC", "22:00", "06:00")
+    policy = Policy("p", steps=(Step(0, ("c1",)),), quiet=night)
+    table = Table(bundle=msgspec.structs.replace(BUNDLE, policies=(policy,)))
+    alert = table.fail()
+    assert alert is not None
+    assert alert.until == START + 6 * HOUR, "the story begins at midnight"
+    table.desk._addressing.bundle = BUNDLE
+    table.passes(1)
+    assert [one.channel for one in alert.tellings] == ["c1", "c2"]
+
+
+def test_an_alert_closed_by_hand_is_open_no_more_and_fires_anew_only_after_it_was_well() -> None:
+    table = Table()
+    alert = table.fail()
+    assert alert is not None
+    for telling in alert.tellings:
+        table.desk.delivered(alert, telling, table.now, "")
+    assert table.hears(alert, closed=True)
+    assert table.desk.open == []
+    events = len(table.events)
+    table.now += 15 * SECOND
+    table.fail("down")
+    table.now += 15 * SECOND
+    table.fail("up")
+    assert (table.desk.alerts, len(table.events)) == ([], events)
+    table.now += 15 * SECOND
+    assert table.fail("down") is not None
+    assert len(table.desk.open) == 1
+
+
+def test_a_hub_that_has_never_heard_of_it_gets_its_beginning_again() -> None:
+    table = Table()
+    alert = table.fail()
+    assert alert is not None
+    table.desk.delivered(alert, alert.tellings[0], table.now, "m1")
+    table.now += HOUR
+    table.hears(alert, unknown=True)
+    again = table.events[-1]
+    assert (again.kind, again.at, again.number) == ("fired", START, table.desk.number)
+    assert [told.state for told in again.told] == ["delivered", "trying"]
+
+
+def test_after_a_start_what_was_being_told_is_told_and_what_the_hub_was_asked_is_asked() -> None:
+    table = Table()
+    alert = table.fail()
+    warned = table.warn()
+    assert alert is not None
+    assert warned is not None
+    encoded = [msgspec.msgpack.encode(one) for one in table.desk.alerts]
+    later = Table(alerts=[msgspec.msgpack.decode(one, type=Alert) for one in encoded], number=9)
+    later.now = START + HOUR
+    later.desk.resume(later.now)
+    first, second = later.desk.alerts
+    assert [(one.state, one.due, one.doubtful) for one in first.tellings] == [("waiting", later.now, True)] * 2
+    assert (second.stance, second.until) == ("asked", later.now + 8 * SECOND)
+    assert list(later.desk.asking.values()) == [second]
+    later.passes(8)
+    assert [one.channel for one in second.tellings] == ["c1"]
+    assert later.events[0].number == 10

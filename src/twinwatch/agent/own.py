@@ -40,12 +40,20 @@ HUB_AWAY = Rule("not reachable", severity="critical", check="hub", order="agent_
 """Told by each agent on its own, on channels of its own: nobody else could."""
 OFFLINE = Rule("down", severity="warning", check="internet", order="agent_first")
 """Told to nobody but where the file has a channel that needs no internet: later the hub has it for its history."""
+FAILING = Rule(
+    "monitor failing",
+    metric=UP.name,
+    below=1.0,
+    hold="10m",
+    message="The monitor {twinwatch.monitor.name} on {server} has failed for ten minutes: what it watches is not judged. "
+    "Why says: twinwatch agent status",
+)
 
 SELF = MonitorFacts(
     name=NAME,
     title="Twinwatch agent",
     interval_seconds=INTERVAL_SECONDS,
-    rules=(HUB_AWAY, OFFLINE),
+    rules=(HUB_AWAY, OFFLINE, FAILING),
     metrics=(UP, DURATION, CHECK_UP, CPU, RSS, LAG, PENDING, DROPPED, BUFFER_SIZE),
     charts=(
         Chart("Monitor up", (UP.name,), by=(NAME_LABEL,), top=1.0),
@@ -56,16 +64,6 @@ SELF = MonitorFacts(
         Chart("Agent lag", (LAG.name,)),
         Chart("Waiting and lost runs", (PENDING.name, DROPPED.name)),
         Chart("Buffer", (BUFFER_SIZE.name,), style="area"),
-    ),
-    rules=(
-        Rule(
-            "monitor failing",
-            metric=UP.name,
-            below=1.0,
-            hold="10m",
-            message="The monitor {twinwatch.monitor.name} on {server} has failed for ten minutes: what it watches is "
-            "not judged. Why says: twinwatch agent status",
-        ),
     ),
 )
 

@@ -45,8 +45,8 @@ FAILING = Rule(
     metric=UP.name,
     below=1.0,
     hold="10m",
-    message="The monitor {twinwatch.monitor.name} on {server} has failed for ten minutes: what it watches is not judged. "
-    "Why says: twinwatch agent status",
+    message="The monitor {twinwatch.monitor.name} on {server} has failed for ten minutes: what it watches is not "
+    "judged. Why says: twinwatch agent status",
 )
 
 SELF = MonitorFacts(

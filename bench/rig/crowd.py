@@ -15,7 +15,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -26,6 +26,8 @@ from twinwatch.protocol.heartbeat import Heartbeat
 from twinwatch.protocol.hello import Register, Registered
 from twinwatch.protocol.metrics import Catalogue, Chart, Headline, Metric, MonitorFacts
 from twinwatch.protocol.samples import Batch, BatchAccepted, Frame, SeriesKey, Shape, shape_of
+
+T = TypeVar("T")
 
 SERIES = 150
 TICK_MILLISECONDS = 15_000
@@ -240,15 +242,13 @@ class Crowd:
             agent.line.close()
 
 
-async def each(
-    agents: Iterable[Simulated], work: Callable[[Simulated], Awaitable[None]], *, at_once: int = AT_ONCE
-) -> None:
-    """The work for every agent, some at a time; the first failure ends it."""
-    waiting = iter(agents)
+async def each(many: Iterable[T], work: Callable[[T], Awaitable[None]], *, at_once: int = AT_ONCE) -> None:
+    """The work for every one, such as an agent, some at a time; the first failure ends it."""
+    waiting = iter(many)
 
     async def some() -> None:
-        for agent in waiting:
-            await work(agent)
+        for one in waiting:
+            await work(one)
 
     try:
         async with asyncio.TaskGroup() as group:

@@ -14,6 +14,7 @@ import socket
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -33,10 +34,12 @@ SETUP_LINK = re.compile(r"/setup/\?token=(\S+)")
 
 
 class Up:
-    """A running Twinwatch; a context manager. ``agent`` is whether it watches this machine."""
+    """A running Twinwatch; a context manager. ``agent`` is whether it watches this machine, ``settings`` are
+    ``TWINWATCH_…`` variables of the hub."""
 
-    def __init__(self, *, agent: bool) -> None:
+    def __init__(self, *, agent: bool, settings: Mapping[str, str] | None = None) -> None:
         self._agent = agent
+        self._settings = dict(settings or {})
         self._folder = Path()
         self._process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.Task[None] | None = None
@@ -55,6 +58,12 @@ class Up:
     def folder(self) -> Path:
         """All that it writes is below; gone afterwards. Its modes let the database's own user through."""
         return self._folder
+
+    @property
+    def pid(self) -> int:
+        """Of the process that was started: all others come from it."""
+        assert self._process is not None
+        return self._process.pid
 
     @property
     def hub(self) -> Process:
@@ -95,7 +104,7 @@ class Up:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
-                env=bare_environment(),
+                env=bare_environment() | self._settings,
                 cwd="/",
                 start_new_session=True,
                 preexec_fn=die_with_parent(signal.SIGTERM),

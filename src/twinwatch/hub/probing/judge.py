@@ -140,7 +140,7 @@ def _stepped(condition: Condition, state: State, seen: Try) -> tuple[State, tupl
             what = Tick(seen.time, running=False)
         else:
             what = Sample(seen.time, outcome.seconds, seen.interval)
-    elif outcome.expires_at is None or outcome.reason == "tls-expired":
+    elif outcome.expires_at is None or (outcome.state == "down" and outcome.reason == "tls-expired"):
         # That it is over is told as the probe being down; days left are of no interest any more.
         what = Tick(seen.time, running=False)
     else:
@@ -161,6 +161,8 @@ def _happened(rule: Rule, state: State, transition: Transition, seen: Try) -> Ha
 def _words(rule: Rule, state: State, seen: Try) -> tuple[str, str]:
     if rule.metric == EXPIRES_IN.name:
         days = (state.value or 0.0) / 86_400
+        if days <= 0:
+            return "Certificate has expired", f"The certificate that {seen.host} shows has expired: renew it."
         left = f"{days:.0f} days" if days >= 2 else f"{days * 24:.0f} hours"
         return f"Certificate expires in {left}", f"The certificate that {seen.host} shows expires in {left}: renew it."
     if rule.metric:

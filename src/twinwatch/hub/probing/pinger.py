@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter, OrderedDict, deque
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -20,7 +20,7 @@ from psycopg.rows import DictRow
 
 from twinwatch.alerts.step import State
 from twinwatch.hub.agents import network_of
-from twinwatch.hub.db import Database, DatabaseAway
+from twinwatch.hub.db import Connection, Database, DatabaseAway
 from twinwatch.hub.probing.allowances import ALLOWANCES
 from twinwatch.hub.probing.canaries import Canaries
 from twinwatch.hub.probing.judge import DEFAULTS, METRICS, Judgement, Memory, Try, judged, rules_for
@@ -30,7 +30,7 @@ from twinwatch.hub.probing.ledger import SQL, Ledger, Tried
 from twinwatch.hub.probing.sight import NotingNet, Sight
 from twinwatch.hub.probing.witnesses import WAIT_SECONDS, Sighting, Witnesses
 from twinwatch.hub.rules import effective
-from twinwatch.hub.stores.log import instant, milliseconds
+from twinwatch.hub.stores.log import instant
 from twinwatch.protocol.rules import Rule
 from twinwatch.world.clock import Clock
 from twinwatch.world.doors import World
@@ -86,13 +86,13 @@ class Pinger:
         self._rules: OrderedDict[UUID, tuple[int, list[DictRow]]] = OrderedDict()
         self._tries: set[asyncio.Task[None]] = set()
         self._running: Counter[UUID] = Counter()
+        self._plans: dict[UUID, str] = {}
         self._ended: list[Tried] = []
         self._something = asyncio.Event()
+        self._claiming = asyncio.Lock()
         self._writing = asyncio.Lock()
         self._wake = asyncio.Event()
         self._held_back: dict[UUID, set[str]] = {}
-        self.lateness: deque[float] = deque(maxlen=20_000)
-        """Seconds between when each of the last tries was due and when it began; for figures."""
 
     def wake(self) -> None:
         """A probe is new or was changed: look at once."""
@@ -124,9 +124,8 @@ class Pinger:
 
     async def look(self) -> None:
         """Tries what is due and writes it down, once and now: for tests that set the clock."""
-        while await self._begin_due():
-            pass
-        while self._tries:
+        # More may be begun once these have ended, where an organization has all its places taken.
+        while await self._begin_due() or self._tries:
             await asyncio.gather(*self._tries, return_exceptions=True)
         while self._ended:
             await self._write_some()
@@ -135,54 +134,50 @@ class Pinger:
         await self._tell_blindness()
 
     async def _begin_due(self) -> int:
-        room = self._at_once - len(self._tries)
-        if room <= 0:
-            return 0
-        now = self._clock.now()
-        most = max(one.at_once for one in ALLOWANCES.values())
-        asked = {
-            "now": instant(now),
-            "until": instant(now + round(LEASE_SECONDS * 1000)),
-            "many": room,
-            "looked": LOOKED,
-            "full": [one for one, running in self._running.items() if running >= most],
-            "busy": list(self._running),
-            "running": list(self._running.values()),
-            "plans": list(ALLOWANCES),
-            "at_once": [one.at_once for one in ALLOWANCES.values()],
-        }
-        async with self._database.as_worker() as connection:
-            rows = await (await connection.execute(SQL["claim"], asked)).fetchall()
-            news = {
-                row["organization_id"]
-                for row in rows
-                if self._rules.get(row["organization_id"], (None,))[0] != row["bundle_version"]
+        """Begins what is due and may be; how many that is."""
+        async with self._claiming:
+            room = self._at_once - len(self._tries)
+            if room <= 0:
+                return 0
+            now = self._clock.now()
+            asked = {
+                "now": instant(now),
+                "until": instant(now + round(LEASE_SECONDS * 1000)),
+                "many": room,
+                "looked": LOOKED,
+                "full": [one for one, many in self._running.items() if many >= ALLOWANCES[self._plans[one]].at_once],
+                "busy": list(self._running),
+                "running": list(self._running.values()),
+                "plans": list(ALLOWANCES),
+                "at_once": [one.at_once for one in ALLOWANCES.values()],
             }
-            if news:
-                wanted = {
-                    "organizations": list(news),
-                    "metrics": list(METRICS),
-                    "defaults": [rule.name for rule in DEFAULTS],
-                }
-                rules = await (await connection.execute(SQL["rules"], wanted)).fetchall()
-                for row in rows:
-                    one = row["organization_id"]
-                    if one in news:
-                        mine = [rule for rule in rules if rule["organization_id"] == one]
-                        self._rules[one] = (row["bundle_version"], mine)
-                        self._rules.move_to_end(one)
-                while len(self._rules) > ORGANIZATIONS:
-                    self._rules.popitem(last=False)
-        for row in rows:
-            self._begin(row, now)
-        return len(rows)
+            async with self._database.as_worker() as connection:
+                rows = await (await connection.execute(SQL["claim"], asked)).fetchall()
+                await self._learn(connection, rows)
+            for row in rows:
+                self._begin(row)
+            return len(rows)
 
-    def _begin(self, row: DictRow, now: int) -> None:
-        self.lateness.append((now - milliseconds(row["due_at"])) / 1000)
+    async def _learn(self, connection: Connection, rows: Sequence[DictRow]) -> None:
+        """Reads the rules of organizations where they are others now."""
+        versions = {row["organization_id"]: row["bundle_version"] for row in rows}
+        news = [one for one, version in versions.items() if self._rules.get(one, (None,))[0] != version]
+        if not news:
+            return
+        asked = {"organizations": news, "metrics": list(METRICS), "defaults": [rule.name for rule in DEFAULTS]}
+        found = await (await connection.execute(SQL["rules"], asked)).fetchall()
+        for one in news:
+            self._rules[one] = (versions[one], [rule for rule in found if rule["organization_id"] == one])
+            self._rules.move_to_end(one)
+        while len(self._rules) > ORGANIZATIONS:
+            self._rules.popitem(last=False)
+
+    def _begin(self, row: DictRow) -> None:
         organization = row["organization_id"]
         own = self._rules.get(organization, (0, []))[1]
         rules = rules_for(effective(own, row["server_id"], row["tags"] or [])) if own else DEFAULTS
         self._running[organization] += 1
+        self._plans[organization] = row["plan"]
         task = asyncio.create_task(self._try(row, rules))
         self._tries.add(task)
 
@@ -190,7 +185,7 @@ class Pinger:
             self._tries.discard(task)
             self._running[organization] -= 1
             if not self._running[organization]:
-                del self._running[organization]
+                del self._running[organization], self._plans[organization]
 
         task.add_done_callback(ended)
 

@@ -21,7 +21,7 @@ with waiting as materialized (
   order by r.next_at
   limit %(many)s
 ), due as materialized (
-  select p.id, f.next_at as due_at, f.bundle_version, f.plan, s.tags
+  select p.id, f.bundle_version, f.plan, s.tags
   from fair as f
   join public.probes as p on p.id = f.id
   left join public.servers as s on s.organization_id = p.organization_id and s.id = p.server_id
@@ -37,7 +37,7 @@ set lease = gen_random_uuid(), leased_until = %(until)s,
 from due
 where p.id = due.id
 returning p.id, p.organization_id, p.server_id, p.name, p.body, p.secret, p.secret_key_id, p.version, p.interval_seconds,
-  p.state, p.only_here, p.memory, p.lease, due.due_at, due.bundle_version, due.plan, due.tags
+  p.state, p.only_here, p.memory, p.lease, due.bundle_version, due.plan, due.tags
 
 -- name: rules
 -- What may count for the probes of these organizations.

@@ -17,6 +17,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from twinwatch.agent.drilling import Drilled, TooOften
 from twinwatch.agent.local import server as server_module
 from twinwatch.agent.local.settings import LocalSettings
 from twinwatch.testing.local_stage import LocalStage, free_port, local_stage
@@ -291,6 +292,29 @@ async def test_without_a_good_token_it_does_not_listen_beyond_loopback(
             pytest.fail("it listens")
     assert "local.token" in caplog.text
     assert "short" not in caplog.text
+
+
+async def test_a_drill_is_held_for_who_may_use_the_socket_and_for_nobody_else(tmp_path: Path) -> None:
+    held: list[str] = []
+
+    async def drill() -> Drilled:
+        if held:
+            raise TooOften("wait a while")
+        held.append("once")
+        return Drilled("web-1", 1)
+
+    async with local_stage(tmp_path, drill=drill) as stage:
+        async with aiohttp.ClientSession(stage.url) as page, page.post("/api/v1/drill") as answer:
+            assert answer.status == 404
+        connector = aiohttp.UnixConnector(str(stage.socket))
+        async with aiohttp.ClientSession("http://agent", connector=connector) as client:
+            async with client.get("/api/v1/drill") as answer:
+                assert answer.status == 405
+            assert held == []
+            async with client.post("/api/v1/drill") as answer:
+                assert (await answer.json())["server"] == "web-1"
+            async with client.post("/api/v1/drill") as answer:
+                assert (answer.status, (await answer.json())["detail"]) == (429, "wait a while")
 
 
 async def test_the_socket_is_its_owner_s_alone_and_a_stale_one_is_replaced(tmp_path: Path) -> None:

@@ -182,6 +182,10 @@ class AgentProcess:
         """Whether it has not ended."""
         return self._process.returncode is None
 
+    def send(self, number: signal.Signals) -> None:
+        """Send the signal."""
+        self._process.send_signal(number)
+
     async def end(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Send the signal and wait; the result is the exit code."""
         if self.running:

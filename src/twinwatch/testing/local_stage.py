@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,7 +80,9 @@ class LocalStage:
 
 
 @asynccontextmanager
-async def local_stage(folder: Path, settings: LocalSettings | None = None) -> AsyncIterator[LocalStage]:
+async def local_stage(
+    folder: Path, settings: LocalSettings | None = None, *, drill: Callable[[], Awaitable[object]] | None = None
+) -> AsyncIterator[LocalStage]:
     """The server, answering."""
     settings = settings or LocalSettings(listen=f"127.0.0.1:{free_port()}")
     clock = SystemClock()
@@ -102,6 +104,7 @@ async def local_stage(folder: Path, settings: LocalSettings | None = None) -> As
         read=buffer.page,
         custom=custom,
         clock=clock,
+        drill=drill,
     )
     stage = LocalStage(server, custom, buffer, folder / "agent.sock", status)
     running = asyncio.create_task(server.run())

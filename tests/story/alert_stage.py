@@ -52,9 +52,7 @@ class Scene:
 
     @property
     def alerting(self) -> Any:
-        life = self.agent.agent._life
-        assert life is not None
-        return life.alerting
+        return self.agent.alerting
 
     @property
     def watchers(self) -> Any:

@@ -60,7 +60,8 @@ class Agent:
         self._inline = inline
         self._local = local
         self._reload = asyncio.Event()
-        self._life: Life | None = None
+        self.life: Life | None = None
+        """What runs now; None before the start and after the end."""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until ``stop`` is set; then bring the last ticks to the hub and close. Cancelled, close at once.
@@ -80,7 +81,7 @@ class Agent:
             buffer = await worker.do(opening, settings.state_dir / BUFFER_FILE, clock.now())
             memory = await worker.do(Memory, settings.state_dir / MEMORY_FILE, clock.now())
             try:
-                self._life = life = Life(
+                self.life = life = Life(
                     self._configurator,
                     self._world,
                     to_hub=self._to_hub,
@@ -108,6 +109,6 @@ class Agent:
 
     async def status(self) -> Status:
         """How it stands now. It must have been started."""
-        if self._life is None:
+        if self.life is None:
             raise AssertionError("the agent has not been started")
-        return await self._life.status()
+        return await self.life.status()

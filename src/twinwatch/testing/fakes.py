@@ -67,6 +67,11 @@ class AsgiHttp:
         """Cut the network: requests under way and those to come get no answer."""
         self._cut.set()
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether it is."""
+        return self._cut.is_set()
+
     def mend(self) -> None:
         """Undo ``cut``."""
         self._cut.clear()

@@ -21,6 +21,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
+from twinwatch.agent.alerting.alerting import Alerting
 from twinwatch.agent.configuration import Settings
 from twinwatch.agent.daemon import Agent
 from twinwatch.agent.life import Telling
@@ -84,10 +85,11 @@ class StagedAgent:
         bus: Bus | None = None,
         net: Net | None = None,
         post_office: PostOffice | None = None,
+        ip: str = "127.0.0.1",
         **settings: Any,
     ) -> None:
         self.monitor = CountingMonitor()
-        self.http = AsgiHttp(app)
+        self.http = AsgiHttp(app, client=ip)
         self.settings = Settings(
             **{
                 "hub": HUB,
@@ -138,6 +140,13 @@ class StagedAgent:
         starting.cancel()
         if self._task.done():
             self._task.result()
+
+    @property
+    def alerting(self) -> Alerting:
+        """What tells people. It has to run."""
+        life = self.agent.life
+        assert life is not None
+        return life.alerting
 
     async def stop(self) -> None:
         """Stop it as SIGTERM does: the last ticks are brought to the hub."""

@@ -265,6 +265,11 @@ class HubStage:
         return self._hub
 
     @property
+    def runs(self) -> bool:
+        """Whether there is a hub to ask."""
+        return self._hub is not None
+
+    @property
     def app(self) -> AsgiApp:
         """Its application."""
         app: AsgiApp = self.hub.app
@@ -357,13 +362,15 @@ class HubStage:
         )
         return fresh.key
 
-    async def agent(self, organization_id: UUID, name: str = "web-1", *, install_id: UUID | None = None) -> Voice:
+    async def agent(
+        self, organization_id: UUID, name: str = "web-1", *, install_id: UUID | None = None, ip: str = "203.0.113.7"
+    ) -> Voice:
         """A registered agent."""
         enrolling = self.client(await self.enrolment_key(organization_id))
         reply = await say(enrolling, "register", Register(str(install_id or uuid4()), name, "1.0"))
         assert reply.status == 201, reply
         registered = msgspec.json.decode(reply.body, type=Registered)
-        speaking = self.client(registered.server_key)
+        speaking = self.client(registered.server_key, ip=ip)
         return Voice(speaking, self.clock, UUID(registered.server_uuid), registered.sequence_mark)
 
     async def cast(self) -> Cast:

@@ -27,6 +27,7 @@ from twinwatch.testing.paper import PaperHost
 from twinwatch.testing.paper_bus import PaperBus
 from twinwatch.testing.paper_net import PaperNet
 from twinwatch.testing.story import StagedAgent, until
+from twinwatch.world.http import Unreachable
 
 BOOT = "/proc/sys/kernel/random/boot_id"
 JOBS = "bus /org/freedesktop/systemd1 ListJobs"
@@ -201,6 +202,8 @@ class Incident:
         return StagedServer(name, agent, gauge, host, bus)
 
     async def _app(self, scope: Any, receive: Any, send: Any) -> None:
+        if not self.stage.runs:
+            raise Unreachable("connection refused")
         await self.stage.app(scope, receive, send)  # whichever hub runs by then
 
     async def _settled(self) -> None:
@@ -217,7 +220,7 @@ class Incident:
             return not missing
 
         async with asyncio.timeout(300):
-            while not await look():
+            while not await look():  # noqa: ASYNC110 - a database is asked
                 await asyncio.sleep(1)
         held = [server.agent.alerting for server in self.servers]
         await until(lambda: all(one.held() for one in held), 300)

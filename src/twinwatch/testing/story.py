@@ -88,6 +88,7 @@ class StagedAgent:
         ip: str = "127.0.0.1",
         **settings: Any,
     ) -> None:
+        self.clock = clock
         self.monitor = CountingMonitor()
         self.http = AsgiHttp(app, client=ip)
         self.settings = Settings(

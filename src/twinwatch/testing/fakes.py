@@ -187,11 +187,12 @@ class AsgiSocket:
         self._said: asyncio.Queue[Message] = asyncio.Queue()
         self._heard: asyncio.Queue[Message] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
+        self._away: Unreachable | None = None
 
     async def open(self) -> None:
         """Shake hands.
 
-        Raises: NotOpened.
+        Raises: NotOpened; Unreachable if the application raises that.
         """
         self._said.put_nowait({"type": "websocket.connect"})
         self._task = asyncio.ensure_future(self._run())
@@ -200,6 +201,8 @@ class AsgiSocket:
             fields = {name.decode().lower(): value.decode() for name, value in message.get("headers", [])}
             raise NotOpened(message["status"], fields)
         if message["type"] != "websocket.accept":
+            if self._away is not None:
+                raise self._away
             raise NotOpened(403, {})
 
     async def receive(self, *, silence_seconds: float) -> str:
@@ -235,6 +238,8 @@ class AsgiSocket:
     async def _run(self) -> None:
         try:
             await self._app(self._scope, self._said.get, self._heard.put)
+        except Unreachable as err:
+            self._away = err  # nobody was there to answer
         finally:
             self._heard.put_nowait({"type": "websocket.close", "code": 1006})
 

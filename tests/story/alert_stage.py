@@ -56,7 +56,7 @@ class Scene:
 
     @property
     def watchers(self) -> Any:
-        life = self.agent.agent._life
+        life = self.agent.agent.life
         assert life is not None
         return life._watchers
 

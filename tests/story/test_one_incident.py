@@ -41,9 +41,7 @@ class Incident:
 
     @property
     def alerting(self) -> Any:
-        life = self.agent.agent._life
-        assert life is not None
-        return life.alerting
+        return self.agent.alerting
 
     def said(self) -> Counter[tuple[str, str, str, str]]:
         """Who was told what on which occasion by whom, and how often: what the servers' silence brings aside."""

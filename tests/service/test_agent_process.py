@@ -9,91 +9,24 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 import pytest
-from aiohttp import web
 
+from tests.service.agent_process import QUICK, Hub, agent, serving, until
 from twinwatch.agent.asking import NotRunning, ask
 from twinwatch.agent.buffer import Buffer
 from twinwatch.agent.daemon import BUFFER_FILE
 from twinwatch.agent.status import SOCKET_FILE
-from twinwatch.testing.fake_hub import FakeHub
-from twinwatch.testing.fakes import call
-from twinwatch.world.clock import SystemClock
-
-QUICK = {
-    "TWINWATCH_HEARTBEAT_INTERVAL": "1s",
-    "TWINWATCH_PUSH_INTERVAL": "500ms",
-    "TWINWATCH_MONITOR_INTERVAL": "200ms",
-}
-
-
-class Hub:
-    """A fake hub on a real socket."""
-
-    def __init__(self) -> None:
-        self.fake = FakeHub(SystemClock())
-        self.url = ""
-
-    async def __call__(self, request: web.BaseRequest) -> web.Response:
-        headers = {name.lower(): value for name, value in request.headers.items()}
-        answer = await call(self.fake, request.method, str(request.url), headers, await request.read())
-        return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
 
 
 @pytest.fixture
 async def hub() -> AsyncIterator[Hub]:
-    hub = Hub()
-    runner = web.ServerRunner(web.Server(hub, auto_decompress=False))
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    hub.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    yield hub
-    await runner.cleanup()
-
-
-class Process:
-    """One agent process. Its log is read when it has ended."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
-
-    def send(self, number: signal.Signals) -> None:
-        self._process.send_signal(number)
-
-    async def ended(self) -> tuple[int, str]:
-        async with asyncio.timeout(20):
-            _, log = await self._process.communicate()
-        assert self._process.returncode is not None
-        return self._process.returncode, log.decode()
-
-
-async def agent(state_dir: Path, url: str, key: str = "twe_test", *arguments: str, **environment: str) -> Process:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("TWINWATCH_")}
-    hub = ["--hub", url] if url else []
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "twinwatch.agent",
-        *hub,
-        "--state-dir",
-        str(state_dir),
-        *arguments,
-        env={**clean, **QUICK, **({"TWINWATCH_ENROLMENT_KEY": key} if key else {}), **environment},
-        stderr=asyncio.subprocess.PIPE,
-    )
-    return Process(process)
-
-
-async def until(claim: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
-        while not claim():  # noqa: ASYNC110 - another process makes it true
-            await asyncio.sleep(0.02)
+    async with serving() as hub:
+        yield hub
 
 
 def last_line(log: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -121,3 +122,40 @@ async def test_a_slot_that_nobody_reads_retains_and_is_lost(primary: TcpPostgres
             assert "pg_drop_replication_slot" in above.message("slots")
     finally:
         execute(primary, "select pg_drop_replication_slot('forgotten'), pg_drop_replication_slot('changes')")
+
+
+async def test_an_archive_that_fails_is_down_until_it_takes_files_again(cluster: Cluster) -> None:
+    with TcpPostgres(binaries_of("18", cluster), {"archive_mode": "on"}) as server:
+        async with watch(server.url) as watching:
+            execute(server, "alter system set archive_command = 'false'", "select pg_reload_conf()")
+            execute(server, "create table goods (id int)", "select pg_switch_wal()")
+            await watching.until(lambda seen: seen.checks["archive"] == ("down", "failing"))
+            assert "nothing was ever archived" in watching.message("archive")
+            await watching.until(lambda seen: seen.values["postgresql.archive.waiting",] > 0)
+            execute(server, "alter system set archive_command = 'true'", "select pg_reload_conf()")
+            await watching.until(lambda seen: seen.checks["archive"] == ("up", ""))
+            assert watching.values["postgresql.archive.waiting",] == 0
+
+
+async def test_a_page_that_is_damaged_on_the_disk_is_told_once_it_was_read(cluster: Cluster) -> None:
+    with TcpPostgres(binaries_of("18", cluster)) as server:
+        execute(server, "create table goods as select generate_series(1, 1000) as id", "checkpoint")
+        with psycopg.connect(server.url) as admin:
+            ((path,),) = admin.execute("select pg_relation_filepath('goods')").fetchall()
+        server.stop()
+        damage(server.data / path)
+        server.start()
+        async with watch(server.url) as watching:
+            await watching.run()
+            assert watching.checks["checksums"] == ("up", "")
+            with pytest.raises(psycopg.errors.DataCorrupted):
+                execute(server, "select count(*) from goods")
+            await watching.until(lambda seen: seen.checks["checksums"] == ("down", "checksum-failures"))
+            assert "postgres" in watching.message("checksums")
+
+
+def damage(file: Path) -> None:
+    """Turns the bits of some bytes in the middle of the first page."""
+    page = bytearray(file.read_bytes())
+    page[4000:4008] = bytes(byte ^ 0xFF for byte in page[4000:4008])
+    file.write_bytes(page)

@@ -14,8 +14,15 @@ import pytest
 
 from tests.service.postgres_watch import Watch, binaries_of, watch
 from twinwatch.testing.postgres import Cluster, TcpPostgres
+from twinwatch.world.postgres import HostPostgres, PostgresAway
+from twinwatch.world.secret import Secret
 
-SETTINGS = {"max_connections": "12", "superuser_reserved_connections": "3", "max_prepared_transactions": "2"}
+SETTINGS = {
+    "autovacuum": "on",
+    "max_connections": "12",
+    "superuser_reserved_connections": "3",
+    "max_prepared_transactions": "2",
+}
 PASSWORD = "p4ss w@rd'x"
 SPELT = "p4ss%20w%40rd%27x"
 
@@ -126,21 +133,37 @@ async def test_a_role_without_rights_says_what_to_grant_and_notices_the_grant(se
         await watching.run()
         assert watching.checks["connection"] == ("up", "")
         assert watching.checks["transactions"] == ("unknown", "no-right")
-        assert watching.checks["part:wal-folder"] == ("unknown", "no-right")
-        for check in ("transactions", "part:wal-folder"):
+        unknown = {name for name, (state, _) in watching.checks.items() if state == "unknown"}
+        assert unknown == {"transactions", "part:sessions", "part:wal-folder", "standbys", "autovacuum"}
+        for check in unknown:
             assert "grant pg_monitor to nobody" in watching.message(check)
         assert 0 < watching.values["postgresql.connection.utilization",] <= 1
         assert ("postgresql.db_size", "postgres") in watching.values
+        assert refusals(server) == 0, "what will be refused is not asked for"
         with psycopg.connect(server.url, autocommit=True) as admin:
-            before = refusals(server)
-            await watching.run()
-            assert refusals(server) == before, "what is refused is not asked for in every run"
             admin.execute("grant pg_monitor to nobody")
             await watching.run()
             admin.execute("revoke pg_monitor from nobody")
-        assert watching.checks["transactions"] == ("up", "")
+        assert "unknown" not in {state for state, _ in watching.checks.values()}
         assert ("postgresql.wal.size",) in watching.values
-        assert "part:wal-folder" not in watching.checks
+
+
+async def test_what_a_managed_service_lets_nobody_run_is_lost_alone_and_not_asked_for_again(
+    server: TcpPostgres,
+) -> None:
+    with psycopg.connect(server.url, autocommit=True) as admin:
+        admin.execute("revoke execute on function pg_ls_waldir() from pg_monitor")
+        try:
+            async with watch(as_(server, "monitor")) as watching:
+                await watching.run()
+                assert watching.checks["part:wal-folder"] == ("unknown", "no-right")
+                assert "permission denied for function pg_ls_waldir" in watching.message("part:wal-folder")
+                assert {state for name, (state, _) in watching.checks.items() if not name.startswith("part:")} == {"up"}
+                before = refusals(server)
+                await watching.run()
+                assert refusals(server) == before
+        finally:
+            admin.execute("grant execute on function pg_ls_waldir() to pg_monitor")
 
 
 def refusals(server: TcpPostgres) -> int:
@@ -155,6 +178,38 @@ async def test_a_backend_that_is_ended_in_the_middle_of_a_statement_costs_no_ala
         await watching.run()
         assert watching.checks["connection"] == ("up", "")
         assert "unknown" not in {state for state, _ in watching.checks.values()}
+
+
+async def test_a_server_that_dies_in_the_middle_of_a_statement_is_away_at_once_and_asked_again(
+    cluster: Cluster,
+) -> None:
+    with TcpPostgres(binaries_of("18", cluster)) as server:
+        door, secret = HostPostgres(), Secret(server.url)
+        assert await door.query(secret, "one", "select 1 as one", timeout_seconds=10) == [{"one": 1}]
+        asking = asyncio.create_task(door.query(secret, "slow", "select pg_sleep(1.9)", timeout_seconds=60))
+        async with asyncio.timeout(20):
+            while not sleeping(server):  # noqa: ASYNC110 - a server is waited for
+                await asyncio.sleep(0.02)
+        server.stop(signal.SIGQUIT)
+        with pytest.raises(PostgresAway) as away:
+            await asking
+        assert away.value.reason in ("away", "starting")
+        server.start()
+        assert await door.query(secret, "one", "select 1 as one", timeout_seconds=10) == [{"one": 1}]
+        await door.close()
+
+
+def sleeping(server: TcpPostgres) -> bool:
+    with psycopg.connect(server.url) as admin:
+        asked = "select 1 from pg_stat_activity where wait_event = 'PgSleep'"
+        return admin.execute(asked).fetchone() is not None
+
+
+async def test_a_server_that_wants_tls_is_no_dead_server(server: TcpPostgres) -> None:
+    async with watch(server.url.replace("sslmode=disable", "sslmode=require")) as watching:
+        await watching.run()
+        assert watching.checks["connection"] == ("unknown", "login")
+        assert "SSL" in watching.message("connection")
 
 
 async def test_a_server_that_dies_is_down_until_it_is_back(cluster: Cluster) -> None:
@@ -174,6 +229,7 @@ async def test_a_server_that_dies_is_down_until_it_is_back(cluster: Cluster) -> 
             assert watching.values["postgresql.uptime",] < 60
 
 
+@pytest.mark.parametrize("server", ["18"], indirect=True)
 async def test_a_server_that_hangs_is_down_before_the_deadline_and_up_when_it_goes_on(server: TcpPostgres) -> None:
     async with watch(as_(server, "monitor")) as watching:
         await watching.run()

@@ -45,7 +45,7 @@ SECRETS = ("password", "sslpassword", "scram_client_key", "scram_server_key", "o
 REASONS = (
     ("full", ("too many clients", "connection slots are reserved", "too many connections for")),
     ("login", ("password authentication failed", "no password supplied", "no pg_hba.conf entry", "authentication")),
-    ("login", ('role "', 'database "')),
+    ("login", ('role "', 'database "', "certificate", "support SSL", "SSL was required")),
     ("starting", ("is starting up", "in recovery mode", "not yet accepting", "is shutting down")),
 )
 """What the server says while one connects; libpq tells no code then."""
@@ -57,8 +57,8 @@ T = TypeVar("T")
 class PostgresAway(Exception):
     """No connection, or it broke. The message is the server's or the system's, without the connection string.
 
-    ``reason``: ``full`` (no connection is free), ``login`` (the server refuses user, password, database or address),
-    ``starting`` (or stopping), ``misspelt`` (the connection string cannot be read), else ``away``.
+    ``reason``: ``full`` (no connection is free), ``login`` (the server refuses user, password, database or address, or
+    TLS fails), ``starting`` (or stopping), ``misspelt`` (the connection string cannot be read), else ``away``.
     """
 
     def __init__(self, message: str, reason: str = "away") -> None:

@@ -69,7 +69,7 @@ async def test_counters_of_databases_become_rates_and_shares() -> None:
     assert checks(found)["checksums"] == ("down", "checksum-failures")
 
 
-@pytest.mark.parametrize("version", ["13", "14", "15", "17", "18"])
+@pytest.mark.parametrize("version", ["13", "15", "18"])
 async def test_every_version_tells_the_same_of_a_primary(version: str) -> None:
     found = await second(f"postgres-{version}-primary")
     told = values(found)

@@ -68,7 +68,7 @@ PARTS: tuple[type[Part], ...] = (
 REMEDIES = {
     "full": "All connections are taken. End idle ones, or raise max_connections; from 16 on the monitor still gets in "
     "with reserved_connections and: grant pg_use_reserved_connections to its role",
-    "login": "Mend user, password or database of the connection, or pg_hba.conf: until then nothing is watched",
+    "login": "Mend user, password, database or TLS of the connection, or pg_hba.conf: until then nothing is watched",
     "starting": "It is being started or stopped; if that lasts, see its log",
     "away": "See whether it runs, its log, and whether its address is right",
 }

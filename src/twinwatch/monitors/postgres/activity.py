@@ -31,6 +31,7 @@ class Activity:
     pace: ClassVar[float] = EVERY_RUN
     checks: ClassVar[tuple[str, ...]] = ("transactions",)
     remedy: ClassVar[str] = RIGHTS
+    needs_rights: ClassVar[bool] = False
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric("postgresql.backends", "{connection}", "Connections of clients by state."),
         Metric("postgresql.connection.max", "{connection}", "Connections that clients may have."),
@@ -175,6 +176,7 @@ class Sessions:
     pace: ClassVar[float] = MINUTE
     checks: ClassVar[tuple[str, ...]] = ()
     remedy: ClassVar[str] = RIGHTS
+    needs_rights: ClassVar[bool] = True
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric("postgresql.database.backends", "{connection}", "Connections of clients to the database."),
         Metric("postgresql.user.backends", "{connection}", "Connections of clients of the user."),
@@ -197,8 +199,8 @@ class Sessions:
         self._top = options.top
 
     def fits(self, server: Server) -> bool:
-        """Where there are rights; without, ``Activity`` says so."""
-        return server.sees_all
+        """Everywhere."""
+        return True
 
     async def read(self, ask: Ask, server: Server, moment: Moment) -> list[Finding]:
         """One run."""

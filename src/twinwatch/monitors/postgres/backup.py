@@ -40,6 +40,7 @@ class Backup:
     pace: ClassVar[float] = SELDOM
     checks: ClassVar[tuple[str, ...]] = ("backup",)
     remedy: ClassVar[str] = ""
+    needs_rights: ClassVar[bool] = False
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric("postgresql.backup.age", "s", "Time since the last good backup ended.", good="low"),
         Metric("postgresql.backup.count", "{backup}", "Good backups that there are.", good="high"),

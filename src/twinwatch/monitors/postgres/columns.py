@@ -142,4 +142,6 @@ def who(row: Row, prefix: str = "") -> str:
 
 def printable(words: str) -> str:
     """The text with a blank in place of whatever does not print."""
+    if words.isprintable():
+        return words
     return "".join(letter if letter.isprintable() else " " for letter in words)

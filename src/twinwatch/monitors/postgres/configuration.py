@@ -28,6 +28,7 @@ class Configuration:
     pace: ClassVar[float] = MINUTE
     checks: ClassVar[tuple[str, ...]] = ("configuration",)
     remedy: ClassVar[str] = RIGHTS
+    needs_rights: ClassVar[bool] = False
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric("postgresql.configuration.age", "s", "Time since the settings were last loaded."),
         Metric("postgresql.configuration.pending", "{setting}", "Settings that wait for a restart.", good="low"),

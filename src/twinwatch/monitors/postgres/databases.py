@@ -44,6 +44,7 @@ class Databases:
     pace: ClassVar[float] = EVERY_RUN
     checks: ClassVar[tuple[str, ...]] = ("checksums",)
     remedy: ClassVar[str] = RIGHTS
+    needs_rights: ClassVar[bool] = False
     metrics: ClassVar[tuple[Metric, ...]] = (
         *(
             Metric(name, unit, said, good="low" if column not in ("commits", "blocks_read") else "none")
@@ -152,6 +153,7 @@ class Sizes:
     pace: ClassVar[float] = SELDOM
     checks: ClassVar[tuple[str, ...]] = ()
     remedy: ClassVar[str] = RIGHTS
+    needs_rights: ClassVar[bool] = False
     metrics: ClassVar[tuple[Metric, ...]] = (Metric("postgresql.db_size", "By", "Size of the database on disk."),)
     charts: ClassVar[tuple[Chart, ...]] = (Chart("PostgreSQL sizes", ("postgresql.db_size",), by=BY),)
     rules: ClassVar[tuple[Rule, ...]] = ()
@@ -182,6 +184,7 @@ class Wraparound:
     pace: ClassVar[float] = SELDOM
     checks: ClassVar[tuple[str, ...]] = ()
     remedy: ClassVar[str] = RIGHTS
+    needs_rights: ClassVar[bool] = False
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric("postgresql.xid.age", "{transaction}", "Age of the oldest transaction number.", good="low"),
         Metric("postgresql.multixact.age", "{multixact}", "Age of the oldest multixact number.", good="low"),

@@ -27,6 +27,7 @@ class Indexes:
     pace: ClassVar[float] = SELDOM
     checks: ClassVar[tuple[str, ...]] = ("indexes",)
     remedy: ClassVar[str] = RIGHTS
+    needs_rights: ClassVar[bool] = False
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric("postgresql.index.size", "By", "Size of the index at the last vacuum."),
         Metric("postgresql.index.scans", "{scan}/s", "Scans of the index, per second."),

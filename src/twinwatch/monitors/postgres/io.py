@@ -28,6 +28,7 @@ class Io:
     pace: ClassVar[float] = MINUTE
     checks: ClassVar[tuple[str, ...]] = ()
     remedy: ClassVar[str] = RIGHTS
+    needs_rights: ClassVar[bool] = False
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric("postgresql.io.operations", "{operation}/s", "Operations on blocks by kind and process, per second."),
         Metric("postgresql.io.time", "s/s", "Time spent on them, where track_io_timing is on."),
@@ -78,6 +79,7 @@ class Slru:
     pace: ClassVar[float] = MINUTE
     checks: ClassVar[tuple[str, ...]] = ()
     remedy: ClassVar[str] = RIGHTS
+    needs_rights: ClassVar[bool] = False
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric("postgresql.slru.blocks", "{block}/s", "Blocks of the small caches hit, read and written, per second."),
     )
@@ -120,6 +122,7 @@ class Buffers:
     pace: ClassVar[float] = MINUTE
     checks: ClassVar[tuple[str, ...]] = ()
     remedy: ClassVar[str] = RIGHTS
+    needs_rights: ClassVar[bool] = False
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric("postgresql.buffers.utilization", "1", "Share of shared buffers that is used, dirty, or pinned."),
     )

@@ -29,6 +29,7 @@ class Locks:
     pace: ClassVar[float] = EVERY_RUN
     checks: ClassVar[tuple[str, ...]] = ("locks",)
     remedy: ClassVar[str] = RIGHTS
+    needs_rights: ClassVar[bool] = False
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric("postgresql.locks", "{lock}", "Locks that are held, by mode."),
         Metric("postgresql.locks.wanted", "{lock}", "Locks that are waited for, by mode.", good="low"),

@@ -63,6 +63,8 @@ class Part(Protocol):
     rules: ClassVar[tuple[Rule, ...]]
     remedy: ClassVar[str]
     """What lets the role read it."""
+    needs_rights: ClassVar[bool]
+    """Whether nothing of it is shown to a role that may not read the statistics of others: it is not asked for then."""
 
     def __init__(self, options: PostgresOptions) -> None: ...
 

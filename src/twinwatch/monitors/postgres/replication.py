@@ -46,6 +46,7 @@ class Standbys:
     pace: ClassVar[float] = EVERY_RUN
     checks: ClassVar[tuple[str, ...]] = ("standbys",)
     remedy: ClassVar[str] = RIGHTS
+    needs_rights: ClassVar[bool] = False
     metrics: ClassVar[tuple[Metric, ...]] = (
         *LAG_METRICS,
         Metric("postgresql.replication.stage_lag", "s", "How far behind a standby is at a stage.", good="low"),
@@ -80,12 +81,17 @@ class Standbys:
         self._positions = Positions()
 
     def fits(self, server: Server) -> bool:
-        """Everywhere: a standby may have standbys of its own. Without rights the view tells nothing."""
-        return server.sees_all
+        """Everywhere: a standby may have standbys of its own."""
+        return True
 
     async def read(self, ask: Ask, server: Server, moment: Moment) -> list[Finding]:
         """One run."""
         found = Gathered()
+        if not server.sees_all:
+            words = f"Standbys are not shown to this role: {RIGHTS.format(role=server.role or 'the role')}"
+            for name in ("standbys", *(_check_of(wanted) for wanted in self._wanted)):
+                found.check(name, "unknown", words, "no-right")
+            return found.findings
         rows = await ask("standbys", SQL["standbys"].replace("{top}", str(self._top)))
         if rows and (here := number(rows[0], "here_bytes")) is not None:
             self._positions.see(moment.monotonic_seconds, here)
@@ -124,7 +130,7 @@ class Standbys:
     def _missing(self, found: Gathered, rows: Sequence[Row]) -> None:
         there = {text(row, "name"): text(row, "state") for row in rows}
         for name in self._wanted:
-            check = f"standby:{name}"[:CHECK_NAME_CHARACTERS]
+            check = _check_of(name)
             if name not in there:
                 words = f"Standby {name} is not connected: see whether it runs, reaches this server and may log in"
                 found.check(check, "down", words, "not-connected")
@@ -146,6 +152,10 @@ class Standbys:
             found.check("standbys", "down", words, "no-synchronous-standby")
 
 
+def _check_of(standby: str) -> str:
+    return f"standby:{standby}"[:CHECK_NAME_CHARACTERS]
+
+
 class Standby:
     """This server as a standby: does it receive, does it replay, how far behind is it.
 
@@ -156,6 +166,7 @@ class Standby:
     pace: ClassVar[float] = EVERY_RUN
     checks: ClassVar[tuple[str, ...]] = ("replication",)
     remedy: ClassVar[str] = RIGHTS
+    needs_rights: ClassVar[bool] = True
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric("postgresql.replication.heard", "s", "Time since the primary was last heard.", good="low"),
     )

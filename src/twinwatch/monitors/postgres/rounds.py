@@ -101,6 +101,10 @@ class Rounds:
                 self._late([one for one in due if one.due <= now])
                 break
             turn.due = now + max(turn.part.pace - EARLY_SECONDS, 0.0) + 1e-6
+            if turn.part.needs_rights and not server.sees_all:
+                remedy = turn.part.remedy.format(role=server.role or "the role")
+                turn.not_judged(f"Not shown to this role: {remedy}", "no-right")
+                continue
             try:
                 turn.found = await turn.part.read(ask, server, moment)
             except PostgresRefused as err:

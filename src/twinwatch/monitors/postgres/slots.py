@@ -27,6 +27,7 @@ class Slots:
     pace: ClassVar[float] = EVERY_RUN
     checks: ClassVar[tuple[str, ...]] = ("slots",)
     remedy: ClassVar[str] = RIGHTS
+    needs_rights: ClassVar[bool] = False
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric("postgresql.slot.retained", "By", "WAL kept for the slot.", good="low"),
         Metric("postgresql.slot.unconfirmed", "By", "WAL that a logical slot's reader has not confirmed.", good="low"),

@@ -37,6 +37,7 @@ class Tables:
     pace: ClassVar[float] = SELDOM
     checks: ClassVar[tuple[str, ...]] = ("vacuum",)
     remedy: ClassVar[str] = RIGHTS
+    needs_rights: ClassVar[bool] = False
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric("postgresql.table.size", "By", "Size of the table at its last vacuum: rows, long values, indexes."),
         Metric("postgresql.table.rows", "{row}", "Rows of the table, live and dead, by the server's own estimate."),
@@ -133,6 +134,7 @@ class Bloat:
     pace: ClassVar[float] = SELDOM
     checks: ClassVar[tuple[str, ...]] = ("bloat",)
     remedy: ClassVar[str] = READ_ALL
+    needs_rights: ClassVar[bool] = False
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric("postgresql.table.bloat_ratio", "1", "Share of the table that is empty, estimated.", good="low"),
         Metric("postgresql.table.bloat", "By", "How much of the table is empty, estimated.", good="low"),

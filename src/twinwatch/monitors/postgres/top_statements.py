@@ -36,6 +36,7 @@ class TopStatements:
     pace: ClassVar[float] = MINUTE
     checks: ClassVar[tuple[str, ...]] = ("statements",)
     remedy: ClassVar[str] = RIGHTS
+    needs_rights: ClassVar[bool] = True
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric("postgresql.query.calls", "{call}/s", "Calls of all statements that are counted, per second."),
         Metric("postgresql.query.mean", "s", "What a call took in the mean.", good="low"),
@@ -61,8 +62,8 @@ class TopStatements:
         self._counters = Counters()
 
     def fits(self, server: Server) -> bool:
-        """Where the extension is, and its figures are shown."""
-        return bool(server.statements_schema) and server.sees_all
+        """Where the extension is."""
+        return bool(server.statements_schema)
 
     async def read(self, ask: Ask, server: Server, moment: Moment) -> list[Finding]:
         """One run."""

@@ -27,6 +27,7 @@ class Vacuum:
     pace: ClassVar[float] = MINUTE
     checks: ClassVar[tuple[str, ...]] = ("autovacuum",)
     remedy: ClassVar[str] = RIGHTS
+    needs_rights: ClassVar[bool] = True
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric("postgresql.autovacuum.workers", "{worker}", "Workers of autovacuum at work."),
         Metric("postgresql.autovacuum.utilization", "1", "Share of autovacuum_max_workers at work.", good="low"),
@@ -55,8 +56,8 @@ class Vacuum:
         self._top = options.top
 
     def fits(self, server: Server) -> bool:
-        """A primary; and a role that sees the workers."""
-        return server.sees_all and not server.is_standby
+        """A primary."""
+        return not server.is_standby
 
     async def read(self, ask: Ask, server: Server, moment: Moment) -> list[Finding]:
         """One run."""

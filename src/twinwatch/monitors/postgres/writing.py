@@ -35,6 +35,7 @@ class Checkpoints:
     pace: ClassVar[float] = EVERY_RUN
     checks: ClassVar[tuple[str, ...]] = ()
     remedy: ClassVar[str] = RIGHTS
+    needs_rights: ClassVar[bool] = False
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric("postgresql.checkpoints", "{checkpoint}/s", "Checkpoints, by time or requested, per second."),
         Metric(
@@ -119,6 +120,7 @@ class WriteAheadLog:
     pace: ClassVar[float] = EVERY_RUN
     checks: ClassVar[tuple[str, ...]] = ()
     remedy: ClassVar[str] = RIGHTS
+    needs_rights: ClassVar[bool] = False
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric("postgresql.wal.io", "By/s", "Write-ahead log written, or replayed by a standby, per second."),
         Metric("postgresql.wal.records", "{record}/s", "Records written to the log, per second."),
@@ -161,6 +163,7 @@ class WalFolder:
     pace: ClassVar[float] = SELDOM
     checks: ClassVar[tuple[str, ...]] = ()
     remedy: ClassVar[str] = RIGHTS
+    needs_rights: ClassVar[bool] = True
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric("postgresql.wal.size", "By", "Size of the write-ahead log on disk.", good="low"),
         Metric("postgresql.wal.files", "{file}", "Files of the write-ahead log on disk.", good="low"),
@@ -194,6 +197,7 @@ class Archive:
     pace: ClassVar[float] = MINUTE
     checks: ClassVar[tuple[str, ...]] = ("archive",)
     remedy: ClassVar[str] = RIGHTS
+    needs_rights: ClassVar[bool] = False
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric("postgresql.archive.files", "{file}/s", "Files archived, or failed to be, per second."),
         Metric("postgresql.archive.age", "s", "Time since the last file was archived.", good="low"),

@@ -75,7 +75,7 @@ def metrics() -> str:
     for name, monitor in sorted(discover(()).monitors.items()):
         sections.append(
             f"## {monitor.title} (`{name}`)\n\nRead every {monitor.interval_seconds:g} s, "
-            f"for at most {monitor.deadline_seconds:g} s.\n"
+            f"for at most {monitor.deadline_seconds:g} s. [Setting it up, options, what alerts](monitors/{name}.md).\n"
         )
         sections.append(_metrics(monitor))
         drawn = [

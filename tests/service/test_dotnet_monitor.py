@@ -128,16 +128,16 @@ async def test_a_program_that_says_it_is_unhealthy_is_told_entry_by_entry(progra
     async with _running(program) as (shop, world):
         monitor = _monitor(shop, health=[f"{shop.url}/health", f"{shop.url}/health/live"])
         checks, values = await _read(world, monitor)
-        assert checks["health/health:database"].state == "up"
+        assert checks["health:database"].state == "up"
         assert values["dotnet.app.health.duration|/health/live"] >= 0
         await shop.ask("/break")
         checks, _ = await _read(world, monitor)
-        database = checks["health/health:database"]
+        database = checks["health:database"]
         assert (database.state, database.reason) == ("down", "unhealthy")
         assert "no connection" in database.message
         assert "geheim" not in repr(checks)
-        assert (checks["health/health"].state, checks["health/health"].reason) == ("degraded", "entries")
-        assert checks["health/health:disk"].state == checks["health/health/live"].state == "up"
+        assert (checks["endpoint:/health"].state, checks["endpoint:/health"].reason) == ("degraded", "entries")
+        assert checks["health:disk"].state == checks["endpoint:/health/live"].state == "up"
         await shop.ask("/heal")
         checks, _ = await _read(world, monitor)
         assert {one.state for one in checks.values()} == {"up"}

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from tests.unit.monitors.hikvision_stage import checks_of as checks
 from tests.unit.monitors.hikvision_stage import values_of as values
+from twinwatch.alerts.conditions import matcher
+from twinwatch.alerts.wording import message_of
 from twinwatch.monitors import Absent, Moment, Unreadable
 from twinwatch.monitors.distributions import Distribution, Exponential
 from twinwatch.monitors.dotnet import Dotnet, figures
@@ -263,3 +265,32 @@ async def test_the_check_health_says_what_is_wrong(page: str, state: str, reason
     check = checks(found)["health"]
     assert (check.state, check.reason) == (state, reason)
     assert "geheim" not in repr(found)
+
+
+async def test_an_entry_that_several_addresses_tell_of_is_one_check_and_makes_one_alert() -> None:
+    both = "http://127.0.0.1/ready", "http://127.0.0.1/live"
+    page = '503\n\n{"status": "Unhealthy", "entries": {"db": {"status": "Unhealthy"}, "mq": {"status": "Healthy"}}}'
+    http = PaperHttp(
+        {f"GET {both[0]}": page, f"GET {both[1]}": page.replace("Unhealthy", "Healthy").replace("503", "200")}
+    )
+    found = checks(await Dotnet(options_of(Dotnet, {"health": both})).read(paper_world(http=http), Moment(0, 0.0)))
+    assert {name: one.state for name, one in found.items()} == {
+        "endpoint:/ready": "degraded",
+        "endpoint:/live": "up",
+        "health:db": "down",
+        "health:mq": "up",
+    }
+    alerts = {
+        rule.name
+        for rule in Dotnet.rules
+        for check in found.values()
+        if rule.check and matcher(rule.check)(check.name) and check.state in rule.states
+    }
+    assert alerts == {"unhealthy"}
+
+
+def test_every_default_rule_says_where_and_what_to_do() -> None:
+    for rule in Dotnet.rules:
+        said = message_of(rule, "shop:x", {}, server="web-1", value=0.5, unit="1", message="do this")
+        assert "web-1" in said
+        assert "{" not in said, said

@@ -9,7 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twinwatch.monitors.hikvision import device
+from twinwatch.alerts.conditions import matcher
+from twinwatch.alerts.wording import message_of
+from twinwatch.monitors import Check
+from twinwatch.monitors.hikvision import Hikvision, device
 from twinwatch.monitors.hikvision.markup import NoMarkup, element_of
 from twinwatch.monitors.hikvision.options import HikvisionOptions
 from twinwatch.monitors.options import options_of
@@ -298,7 +301,31 @@ def test_an_address_with_more_than_a_host_is_refused(url: str) -> None:
 
 
 def options_of_url(url: str) -> HikvisionOptions:
-    from twinwatch.monitors.hikvision import Hikvision
-
     made: HikvisionOptions = options_of(Hikvision, {"url": url, "username": USER, "password": PASSWORD})
     return made
+
+
+async def test_one_cause_makes_one_alert_by_the_default_rules() -> None:
+    stage = Stage(must_record=["*"])
+    stage.device.cameras = [Camera("1", "Gate", online=False, why="networkAbnormal", record=0), Camera("2", "Yard")]
+    assert _alerts(await stage.checks()) == {"camera offline"}
+    del stage.http.devices[URL]
+    assert _alerts(await stage.checks()) == {"device does not answer"}
+    wrong = Stage(password="wrong")
+    assert _alerts(await wrong.checks()) == {"login refused"}
+
+
+def test_every_default_rule_says_where_and_what_to_do() -> None:
+    for rule in Hikvision.rules:
+        said = message_of(rule, "gate:x", {}, server="web-1", value=1.0, unit="s", message="do this")
+        assert "web-1" in said
+        assert "{" not in said, said
+
+
+def _alerts(checks: dict[str, Check]) -> set[str]:
+    return {
+        rule.name
+        for rule in Hikvision.rules
+        for check in checks.values()
+        if rule.check and matcher(rule.check)(check.name) and check.state in rule.states
+    }

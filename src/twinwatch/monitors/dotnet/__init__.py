@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from hashlib import blake2b
 from typing import ClassVar
@@ -26,6 +26,9 @@ from twinwatch.world.doors import World
 from twinwatch.world.http import Answer, Unreachable
 from twinwatch.world.shelf import ShelfBroken
 
+SAID = "{check} on {server}: {message}"
+"""What default rules say: which application, where, and what its check says."""
+BADNESS = {"down": 0, "degraded": 1, "unknown": 2, "up": 3}
 SAME_PUSH_SECONDS = 0.5
 STALE_SECONDS = 180.0
 """What was pushed longer ago says nothing of now: SDKs push every minute."""
@@ -76,18 +79,18 @@ class Dotnet:
     )
     headlines: ClassVar[tuple[Headline, ...]] = ()
     rules: ClassVar[tuple[Rule, ...]] = (
-        Rule("does not run", "critical", check="process", hold="30s", message="{message}"),
-        Rule("crash loop", "critical", check="restart", message="{message}"),
-        Rule("restarted", check="restart", states=("degraded",), message="{message}"),
-        Rule("health endpoint", "critical", check="health", hold="30s", message="{message}"),
-        Rule("health endpoint of a path", "critical", check="health/*", hold="30s", message="{message}"),
-        Rule("unhealthy", "critical", check="health:*", hold="30s", message="{message}"),
-        Rule("degraded", check="health:*", states=("degraded",), hold="5m", message="{message}"),
-        Rule("thread pool starves", "critical", check="thread-pool", states=("degraded",), message="{message}"),
-        Rule("garbage collection", check="gc", states=("degraded",), hold="2m", message="{message}"),
-        Rule("heap grows", check="heap", states=("degraded",), message="{message}"),
-        Rule("exceptions", check="exceptions", states=("degraded",), hold="1m", message="{message}"),
-        Rule("version changed", check="version", states=("degraded",), message="{message}"),
+        Rule("does not run", "critical", check="process", hold="30s", message=SAID),
+        Rule("crash loop", "critical", check="restart", message=SAID),
+        Rule("restarted", check="restart", states=("degraded",), message=SAID),
+        Rule("health endpoint", "critical", check="health", hold="30s", message=SAID),
+        Rule("health endpoint of a path", "critical", check="endpoint:*", hold="30s", message=SAID),
+        Rule("unhealthy", "critical", check="health:*", hold="30s", message=SAID),
+        Rule("degraded", check="health:*", states=("degraded",), hold="5m", message=SAID),
+        Rule("thread pool starves", "critical", check="thread-pool", states=("degraded",), message=SAID),
+        Rule("garbage collection", check="gc", states=("degraded",), hold="2m", message=SAID),
+        Rule("heap grows", check="heap", states=("degraded",), message=SAID),
+        Rule("exceptions", check="exceptions", states=("degraded",), hold="1m", message=SAID),
+        Rule("version changed", check="version", states=("degraded",), message=SAID),
         Rule(
             "failed requests",
             "critical",
@@ -95,7 +98,7 @@ class Dotnet:
             above=0.05,
             aggregate="mean",
             window="5m",
-            message="{value} of the requests fail with a status of 500 or more: see the application's log",
+            message="{value} of the requests of an application on {server} end in a status of 500 or more: see its log",
         ),
         Rule(
             "open files",
@@ -103,8 +106,8 @@ class Dotnet:
             above=0.9,
             above_clear=0.8,
             hold="5m",
-            message="{value} of the open files it may have are in use: look for connections that are not closed, or "
-            "raise LimitNOFILE of its unit",
+            message="An application on {server} has {value} of its files open: look for connections that are not "
+            "closed, or raise LimitNOFILE of its unit",
         ),
     )
 
@@ -182,9 +185,10 @@ class Dotnet:
 
     async def _health(self, world: World, *, is_gone: bool) -> list[Finding]:
         found: list[Finding] = []
+        entries: dict[str, Check] = {}
         for url in self._options.health:
             place = place_of(url)
-            name = "health" if len(self._options.health) == 1 else f"health{place}"[:CHECK_NAME_CHARACTERS]
+            name = "health" if len(self._options.health) == 1 else f"endpoint:{place}"[:CHECK_NAME_CHARACTERS]
             if is_gone:
                 found.append(Check(name, "unknown", "not asked, as its process does not run", "not-running"))
                 continue
@@ -197,8 +201,14 @@ class Dotnet:
                 continue
             took = round(max(world.clock.monotonic() - began, 0.0), 4)
             found.append(Reading(f"{OWN}.health.duration", took, {"url.path": place[:200]}))
-            found += _verdict(name, url, answer)
-        return found
+            whole, several = _verdict(name, url, answer)
+            found.append(whole)
+            for one in several:
+                # Of an entry that several addresses tell of, the worse counts.
+                before = entries.get(one.name)
+                if before is None or BADNESS[one.state] < BADNESS[before.state]:
+                    entries[one.name] = one
+        return [*found, *entries.values()]
 
     async def _metrics(
         self, world: World, now: float, *, is_gone: bool
@@ -285,35 +295,33 @@ class Dotnet:
         return f"dotnet-{blake2b(key.encode('utf-8', 'replace'), digest_size=8).hexdigest()}"
 
 
-def _verdict(name: str, url: str, answer: Answer) -> Sequence[Check]:
+def _verdict(name: str, url: str, answer: Answer) -> tuple[Check, list[Check]]:
     """The checks for an answer of a health address: of the whole, and of each entry."""
     try:
         health = health_of(answer.body)
     except NoHealth as err:
         if 200 <= answer.status < 300:
-            return [
-                Check(name, "unknown", _text(f"{_shown(url)} answers {answer.status}, but {err}"), "not-understood")
-            ]
+            message = f"{_shown(url)} answers {answer.status}, but {err}"
+            return Check(name, "unknown", _text(message), "not-understood"), []
         message = f"{_shown(url)} answers {answer.status}: see whether the address is right, and its log"
-        return [Check(name, "down", _text(message), "wrong-status")]
+        return Check(name, "down", _text(message), "wrong-status"), []
     entries = [
         Check(
-            f"{name}:{one.name}"[:CHECK_NAME_CHARACTERS],
+            f"health:{one.name}"[:CHECK_NAME_CHARACTERS],
             one.state,
             "" if one.state == "up" else _text(one.said or f"{one.name} is {_word(one.state)}"),
             "" if one.state == "up" else _word(one.state),
         )
         for one in health.entries
     ]
-    entries = list({one.name: one for one in entries}.values())
     if health.state == "up":
-        return [Check(name, "up"), *entries]
+        return Check(name, "up"), entries
     bad = [one.name for one in health.entries if one.state not in ("up", "unknown")]
     if bad:
         message = f"{_word(health.state)}: {', '.join(bad)}; see the check of each"
-        return [Check(name, "degraded", _text(message), "entries"), *entries]
+        return Check(name, "degraded", _text(message), "entries"), entries
     message = f"The application says that it is {_word(health.state)}: see its log"
-    return [Check(name, health.state, message, _word(health.state)), *entries]
+    return Check(name, health.state, message, _word(health.state)), entries
 
 
 def _word(state: str) -> str:

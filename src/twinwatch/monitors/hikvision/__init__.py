@@ -38,6 +38,8 @@ OF_PARTS: dict[str, Part] = {
 BY_CHANNEL = (f"{CHANNEL}.name",)
 BY_DISK = ("hikvision.disk.id",)
 READ = "answers"
+SAID = "{check}, seen from {server}: {message}"
+"""What default rules say: which device and what of it, from where, and what its check says."""
 QUIET_SECONDS = 20.0
 """An event within so long of a run does not make the device be asked everything again."""
 
@@ -97,29 +99,30 @@ class Hikvision:
             check="connection",
             hold="2m",
             clear_hold="1m",
-            message="{message}. See its power and network; nothing is known of its cameras meanwhile",
+            message=f"{SAID}. See its power and network; nothing is known of its cameras meanwhile",
         ),
-        Rule("login refused", "critical", check=LOGIN, message="{message}"),
-        Rule("camera offline", "critical", check="channel:*", hold="90s", clear_hold="2m", message="{message}"),
-        Rule("not recording", "critical", check="recording:*", hold="2m", clear_hold="1m", message="{message}"),
-        Rule("disk failed", "critical", check="disk:*", hold="1m", message="{message}"),
-        Rule("network store failed", "critical", check="nas:*", hold="3m", message="{message}"),
-        Rule("no disk", "critical", check="storage", hold="1m", message="{message}"),
-        Rule("fault told by the device", check="event:*", states=("degraded",), message="{message}"),
-        Rule("clock off", check="clock", states=("degraded", "down"), hold="10m", message="{message}"),
-        Rule("another device or firmware", check="identity", states=("degraded",), message="{message}"),
+        Rule("login refused", "critical", check=LOGIN, message=SAID),
+        Rule("camera offline", "critical", check="channel:*", hold="90s", clear_hold="2m", message=SAID),
+        Rule("not recording", "critical", check="recording:*", hold="2m", clear_hold="1m", message=SAID),
+        Rule("disk failed", "critical", check="disk:*", hold="1m", message=SAID),
+        Rule("network store failed", "critical", check="nas:*", hold="3m", message=SAID),
+        Rule("no disk", "critical", check="storage", hold="1m", message=SAID),
+        Rule("fault told by the device", check="event:*", states=("degraded",), message=SAID),
+        Rule("clock off", check="clock", states=("degraded", "down"), hold="10m", message=SAID),
+        Rule("another device or firmware", check="identity", states=("degraded",), message=SAID),
         Rule(
             "device restarted",
             metric="hikvision.uptime",
             below=600.0,
-            message="The device was started {value} ago. If nobody did that, see its power supply",
+            message="A Hikvision device, seen from {server}, was started {value} ago: see its power supply, unless "
+            "somebody did that",
         ),
         Rule(
             "cannot be read",
             check=READ,
             states=("degraded",),
             hold="10m",
-            message="{message}",
+            message=SAID,
         ),
     )
 

@@ -97,7 +97,7 @@ class Device:
     denied: tuple[str, ...] = ()
     """Paths that the user may not see."""
     cut: str = ""
-    """Requests for paths that begin so are heard, and their answers are lost."""
+    """Requests with a login for paths that begin so are heard and judged, and their answers are lost."""
     slow_seconds: float = 0.0
     events: list[str] = field(default_factory=list)
     """What its alert stream says next: ``TYPE STATE CHANNEL``."""
@@ -250,7 +250,7 @@ class DeviceHttp:
         answer = device.answer(method, path, (headers or {}).get("Authorization", ""))
         if device.slow_seconds > timeout_seconds:
             raise Unreachable(f"no answer within {timeout_seconds:g} s")
-        if device.cut and path.startswith(device.cut):
+        if device.cut and path.startswith(device.cut) and "Authorization" in (headers or {}):
             raise Unreachable("the connection was cut within the answer")
         return replace(answer)
 
@@ -269,7 +269,7 @@ async def served(device: Device) -> AsyncIterator[str]:
         headers = {"WWW-Authenticate": answer.headers["www-authenticate"]} if answer.headers else {}
         if request.path == ALERTS and answer.status == 200:
             return await _told(device, request)
-        if device.cut and request.raw_path.startswith(device.cut):
+        if device.cut and request.raw_path.startswith(device.cut) and "Authorization" in request.headers:
             response = web.StreamResponse(status=answer.status, headers={**headers, "Content-Length": "100000"})
             await response.prepare(request)
             await response.write(answer.body[: len(answer.body) // 2])

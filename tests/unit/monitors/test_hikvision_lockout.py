@@ -102,8 +102,9 @@ async def test_answers_that_are_lost_count_as_tries() -> None:
     stage.device.cut = "/ISAPI/Security/userCheck"
     for _ in range(100):
         await stage.poll(10)
-        assert stage.device.failures < stage.device.personality.limit
+        assert stage.device.failures <= TRIES
     assert not stage.device.locked
+    assert stage.device.wrong, "nothing was tried"
 
 
 async def test_without_a_memory_nothing_is_tried() -> None:
@@ -139,9 +140,12 @@ async def test_two_entries_for_one_device_try_a_wrong_password_once() -> None:
     assert len(stage.device.wrong) == 1
 
 
+POLL = st.tuples(st.just("poll"), st.sampled_from([1.0, 30.0, 60.0, 600.0, 1900.0]))
 STEPS = st.lists(
     st.one_of(
-        st.tuples(st.just("poll"), st.sampled_from([1.0, 30.0, 60.0, 600.0, 1900.0])),
+        POLL,
+        POLL,
+        POLL,
         st.tuples(st.just("restart"), st.sampled_from(["", PASSWORD, "wrong-1", "wrong-2", "wrong-3"])),
         st.tuples(st.just("retry"), st.just("")),
         st.tuples(st.just("password"), st.sampled_from([PASSWORD, "wrong-1", "other"])),
@@ -166,11 +170,16 @@ async def _play(personality: str, steps: list[tuple[str, object]]) -> None:
     stage = Stage(personality)
     device = stage.device
     tells = device.personality.tells == "always"
+    refused: set[tuple[object, object]] = set()
     for what, how in steps:
         before, left = len(device.wrong), device.left
         match what:
             case "poll":
-                await stage.poll(float(str(how)))
+                credential = stage.options["password"], stage.options.get("retry", 0)
+                login = (await stage.checks(float(str(how))))["login"]
+                assert len(device.wrong) == before or credential not in refused, "what was refused is tried again"
+                if login.reason == "refused":
+                    refused.add(credential)
             case "restart":
                 stage.restart(**({"password": how} if how else {}))
             case "retry":

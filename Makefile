@@ -6,7 +6,7 @@
 SHELL := /bin/sh
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup up new-monitor dashboard test check check-python check-dashboard bench e2e smoke docs lock clean FORCE
+.PHONY: help setup up new-monitor dashboard test test-real check check-python check-dashboard bench e2e smoke docs lock clean FORCE
 
 BIN := .venv/bin
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet --no-compile
@@ -67,6 +67,10 @@ test: check dashboard .stamps/debian ## check, and every test, with where the ti
 
 e2e: setup dashboard .stamps/debian ## the tests in a real browser
 	@$(BIN)/python -m pytest tests/e2e $(ARGS)
+
+test-real: .stamps/venv .stamps/dev .stamps/debian ## the real tailscaled, headscale and MinIO, built with Go where it is there, and tests against them
+	@$(BIN)/python -m tests.real.build .stamps/real
+	@TWINWATCH_REAL="$(CURDIR)/.stamps/real" $(BIN)/python -m pytest tests/real $(ARGS)
 
 new-monitor: setup ## a monitor to start from, with capture and test (make new-monitor tea; PACKAGE=folder for one of your own)
 	@$(BIN)/python -m twinwatch.testing.new_monitor $(or $(NAME),$(NEW)) $(if $(PACKAGE),--package "$(PACKAGE)")

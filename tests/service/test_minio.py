@@ -18,6 +18,7 @@ from twinwatch.monitors import Check, Finding, Moment, Unreadable
 from twinwatch.monitors.minio import Minio
 from twinwatch.monitors.minio.canary import LEFT
 from twinwatch.monitors.options import options_of
+from twinwatch.testing.certificates import certificate_for, lacking
 from twinwatch.testing.minio import ACCESS_KEY, SECRET_KEY, TOKEN, MinioServer, Object
 from twinwatch.world.clock import SystemClock
 from twinwatch.world.doors import World
@@ -275,6 +276,21 @@ async def test_no_credential_is_shown_anywhere(
         assert secret not in repr(said)
         assert secret not in caplog.text
         assert secret not in listed
+
+
+@pytest.mark.skipif(bool(lacking()), reason=lacking())
+async def test_a_certificate_of_its_own_making_is_taken_only_where_that_is_said(tmp_path: Path, run: Run) -> None:
+    certificate = await asyncio.to_thread(certificate_for, tmp_path, "127.0.0.1")
+    async with MinioServer(buckets={"canary": {}}).serving(certificate.server()) as server:
+        options = {"url": server.url, "metrics_token": TOKEN, "canary": CANARY, **KEYS}
+        strict = await run(Minio(options_of(Minio, options)))
+        assert checks(strict)["live"] == ("down", "unreachable")
+        assert checks(strict)["canary"] == ("down", "unreachable")
+        assert "certificate" in message(strict, "live")
+        assert "certificate" in message(strict, "canary")
+        assert [request for request in server.requests if TOKEN in request or "metrics" in request] == []
+        found = checks(await run(Minio(options_of(Minio, {**options, "verify": False}))))
+        assert {found[name][0] for name in ("live", "metrics", "drives", "canary")} == {"up"}
 
 
 async def test_without_the_library_the_canary_says_what_to_install(

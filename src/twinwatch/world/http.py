@@ -20,7 +20,7 @@ from urllib.request import getproxies_environment, proxy_bypass
 
 from twinwatch import __version__
 from twinwatch.world.addresses import is_loopback
-from twinwatch.world.authorities import no_authorities
+from twinwatch.world.authorities import no_authorities, tls_context
 from twinwatch.world.guard import Guard
 from twinwatch.world.guard import NotAllowed as GuardRefused
 
@@ -295,7 +295,7 @@ class AiohttpHttp:
         if url.startswith(("http:", "ws:")) and (proxy is None or proxy.scheme == "http"):
             return True
         if self._context is None:
-            context = ssl.create_default_context() if self._verify else _trusting()
+            context = tls_context(verify=self._verify)
             if self._ca_file is not None:
                 try:
                     context.load_verify_locations(cafile=str(self._ca_file))
@@ -354,13 +354,6 @@ class _AiohttpSocket:
                 await self._socket.close()
         except (TimeoutError, aiohttp.ClientError, OSError):
             return
-
-
-def _trusting() -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
 
 
 def _failure(err: Exception) -> Unreachable:

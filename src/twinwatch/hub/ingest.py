@@ -33,10 +33,13 @@ GROUP_BATCHES = 256
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """What live streams are told: which server, which frames, and the series of each shape's columns."""
+    """What live streams are told: which server, from when to when (ms UTC), which frames, and the series of each
+    shape's columns."""
 
     organization_id: UUID
     server_id: UUID
+    first: int
+    last: int
     frames: list[Frame]
     series: Mapping[str, Sequence[int]]
 
@@ -123,7 +126,14 @@ class Ingest:
                     waiting.verdict.set_result(verdict)
                 if verdict.fresh:
                     arrival = waiting.arrival
-                    news = Committed(arrival.organization_id, arrival.server_id, arrival.frames, arrival.series)
+                    news = Committed(
+                        arrival.organization_id,
+                        arrival.server_id,
+                        arrival.first,
+                        arrival.last,
+                        arrival.frames,
+                        arrival.series,
+                    )
                     self._published(news)
         except DatabaseAway:
             pass  # told below, to those who can send again

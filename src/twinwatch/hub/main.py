@@ -63,6 +63,7 @@ from twinwatch.hub.probing.ledger import Ledger
 from twinwatch.hub.probing.pinger import Pinger
 from twinwatch.hub.probing.witnesses import Witnesses
 from twinwatch.hub.queries import Queries
+from twinwatch.hub.relay import Relay
 from twinwatch.hub.reports import Reports
 from twinwatch.hub.rules import Rules
 from twinwatch.hub.settings import Misconfigured, Settings
@@ -119,7 +120,10 @@ class Hub:
         outside: Outside,
         own: Http,
         net: Net | None = None,
+        *,
+        alone: bool = True,
     ) -> None:
+        """``alone``: no other process serves this database, or what it does need not be heard of here."""
         self._settings = settings
         self._clock = clock
         self.database = Database(url)
@@ -128,17 +132,20 @@ class Hub:
         self._history = History(clock, self.database)
         self._plans = Plans(self.database, settings.retention_days)
         self.live = Live()
+        self._relay = Relay(self.database, "" if alone else url)
         shapes = Shapes(self.database)
         vault = Vault(settings.secret)
         configurations = Configurations(clock, self.database, vault)
-        self._controls = Controls(configurations.version, self._changed, self._seen)
+        self._controls = Controls(configurations.version, self._changed, self._seen, self._relay)
         fleet = Fleet(clock, self.database, self._store, settings.patience, self._controls.connected, self._blind_spans)
         reports = Reports(clock, self.database)
         links = Links(settings.secret, settings.public_url)
         hearing = [name for name, kind in kinds.kinds.items() if kind.hears_acknowledgements]
         self._engine = Engine(self.database, self._alerted, self._wake, hearing=hearing)
         history = AlertHistory(clock, self.database, self._engine, links, self._wake, self._alerted)
-        self._herald = Herald(self.database, fleet, reports, self.live, history.seen_by_worker)
+        self._herald = Herald(
+            self.database, fleet, reports, self.live, history.seen_by_worker, self._store, self._relay
+        )
         self._ingest = Ingest(clock, self._store, shapes, self._committed)
         channels = Channels(clock, self.database, vault, kinds, self._wake)
         self._outbox = Outbox(clock, self.database, channels, outside, links, self._alerted)
@@ -229,7 +236,9 @@ class Hub:
             raise Misconfigured(f"database unreachable as the hub's own role: {err}") from err
         workers: dict[str, Callable[[], Awaitable[None]]] = {
             "ingest": self._ingest.run,
+            "controls": self._controls.run,
             "herald": self._herald.run,
+            "relay": self._relay.run,
             "lookout": self._lookout.run,
             "outbox": self._outbox.run,
             "pinger": self._pinger.run,
@@ -324,23 +333,25 @@ def application(rooms: Rooms | None) -> FastAPI:
     return app
 
 
-async def run(settings: Settings) -> None:
-    """Serves until SIGTERM or SIGINT.
+async def run(settings: Settings, *, shared: bool = False) -> None:
+    """Serves until SIGTERM or SIGINT. ``shared``: as one of several, whose parent sees to the rest (``worker``).
 
     Raises: Misconfigured if the address is taken, or the database is not as it must be.
     """
-    listening = listen(settings.host, settings.port)
+    listening = listen(settings.host, settings.port, shared=shared)
     allow_connections()
     url = await migrate(settings.owner_url, settings.secret)
     guard = Guard(private=settings.private_networks)
     http = AiohttpHttp(connections=MESSAGE_CONNECTIONS, guard=guard)
     mail = SmtpMail(relay=settings.relay, sender=settings.mail_from, guard=guard)
     own = AiohttpHttp(connections=OWN_CONNECTIONS)
-    hub = Hub(settings, url, SystemClock(), channel_kinds(settings), Outside(http, mail, guard=guard), own)
+    hub = Hub(settings, url, SystemClock(), channel_kinds(settings), Outside(http, mail, guard=guard), own, alone=False)
     await hub.start()
-    compactor = compactor_child(url, settings.retention_days)
-    await compactor.start()
-    keeping = asyncio.create_task(compactor.keep(), name="compactor")
+    compactor = None if shared else compactor_child(url, settings.retention_days)
+    keeping = None
+    if compactor is not None:
+        await compactor.start()
+        keeping = asyncio.create_task(compactor.keep(), name="compactor")
     config = uvicorn.Config(
         hub.app,
         log_config=None,
@@ -369,8 +380,9 @@ async def run(settings: Settings) -> None:
     try:
         await server.serve(sockets=[listening])
     finally:
-        keeping.cancel()
-        await compactor.stop()
+        if compactor is not None and keeping is not None:
+            keeping.cancel()
+            await compactor.stop()
         await hub.stop()
         await http.close()
         await own.close()

@@ -203,7 +203,9 @@ class HubStage:
         canaries: tuple[str, ...] = (),
         net: Net | None = None,
         dead_man_url: str = "",
+        alone: bool = True,
     ) -> None:
+        self._alone = alone
         self._net = net
         self.owner_url = owner_url
         self._superuser_url = superuser_url or owner_url
@@ -242,7 +244,7 @@ class HubStage:
         """Starts the hub, or a new one on the same database if it was stopped."""
         kinds = Kinds(self.post_office.kinds(), settings_of, schema_of)
         outside = Outside(PaperHttp({}), NoMail())
-        hub = Hub(self.settings, self.serving_url, self.clock, kinds, outside, self.own, self._net)
+        hub = Hub(self.settings, self.serving_url, self.clock, kinds, outside, self.own, self._net, alone=self._alone)
         await hub.start()
         self._hub = hub
 

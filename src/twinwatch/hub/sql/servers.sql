@@ -21,6 +21,9 @@ delete from public.servers where id = %(server)s returning organization_id, name
 -- name: catalogue
 select fingerprint, body from public.catalogues where server_id = %(server)s
 
+-- name: series_of_server
+select id, metric, labels from public.series where server_id = %(server)s order by id
+
 -- name: series_of_ids
 select id, metric, labels from public.series where server_id = %(server)s and id = any (%(ids)s)
 

@@ -1,0 +1,2 @@
+-- name: tell
+select pg_notify(%(channel)s, %(letter)s)

@@ -287,7 +287,10 @@ async def served(device: Device) -> AsyncIterator[str]:
             kind, state, channel = said.split()
             body = device.alert(kind, state, channel)
             head = f"--boundary\r\nContent-Type: application/xml; charset=UTF-8\r\nContent-Length: {len(body)}\r\n\r\n"
-            await response.write(head.encode() + body + b"\r\n")
+            try:
+                await response.write(head.encode() + body + b"\r\n")
+            except ConnectionError:
+                break
             await asyncio.sleep(device.heartbeat_seconds)
         return response
 

@@ -42,6 +42,8 @@ class Personality:
     """Whether a nonce that was used up is told as stale."""
     json: bool = True
     lacks: tuple[str, ...] = ()
+    user_check: bool = True
+    """Whether there is a ``userCheck``."""
     refuses_with_200: bool = False
     """Whether ``userCheck`` answers a wrong login with status 200 and the refusal in its body."""
 
@@ -78,6 +80,7 @@ PERSONALITIES = {
             lacks=("/ISAPI/ContentMgmt/InputProxy/channels",),
         ),
         Personality("odd", refuses_with_200=True),
+        Personality("ancient", namespace="urn:psialliance-org", tells="never", json=False, user_check=False),
     )
 }
 
@@ -138,6 +141,8 @@ class Device:
         path = target.partition("?")[0]
         if method != "GET":
             return Answer(405)
+        if path.endswith("/userCheck") and not self.personality.user_check:
+            return Answer(404)
         if not authorization:
             return self._unauthorized(path, told=self.personality.tells == "always")
         outcome = self._judge(method, target, authorization)

@@ -26,6 +26,9 @@ from twinwatch.world.shelf import ShelfBroken
 from twinwatch.world.tail import Tail
 
 USER_CHECK = "/ISAPI/Security/userCheck"
+DEVICE_INFO = "/ISAPI/System/deviceInfo"
+"""Where firmwares are signed in at that have no ``userCheck``: they tell nothing of tries."""
+LACKING = (400, 404, 405, 501)
 DENIED_SECONDS = 24 * 3600
 ANSWER_BYTES = 2 << 20
 
@@ -55,6 +58,7 @@ class Session:
     def __init__(self, options: HikvisionOptions) -> None:
         self._options = options
         self._place = urlsplit(options.base).netloc
+        self._door = USER_CHECK
         self._digest: Digest | None = None
         self._proven = False
         """Whether the device took this credential since the agent began, and has not refused it since."""
@@ -85,7 +89,10 @@ class Session:
             ]
         began = world.clock.monotonic()
         try:
-            answer = await self._ask(world, USER_CHECK)
+            answer = await self._ask(world, self._door)
+            if answer.status in LACKING and self._door == USER_CHECK:
+                self._door = DEVICE_INFO
+                answer = await self._ask(world, self._door)
         except Away as err:
             return [
                 Check(CONNECTION, "down", self._text(f"{self._place}: {err}"), "unreachable"),
@@ -164,7 +171,7 @@ class Session:
 
     async def _sign_in(self, world: World, now: int) -> Check:
         try:
-            answer = await self._ask(world, USER_CHECK, self._digest)
+            answer = await self._ask(world, self._door, self._digest)
         except Away as err:
             # Whether the device has judged it, nobody knows: it stays written down as a try.
             return Check(LOGIN, "unknown", self._text(f"not judged: {err}"), "no-answer")

@@ -53,9 +53,12 @@ def _build(go: str | None, module: Module, programs: dict[str, str], folder: Pat
         return "there is no Go toolchain"
     found = _run([go, "mod", "download", "-json", f"{module.path}@{module.version}"], folder)
     try:
-        source = json.loads(found.stdout)["Dir"]
-    except (ValueError, KeyError):
-        return f"no module {module.path}@{module.version}: {_end(found.stdout + found.stderr)}"
+        told = json.loads(found.stdout)
+    except ValueError:
+        return f"no module {module.path}@{module.version}: {_end(found.stderr)}"
+    if "Dir" not in told:
+        return f"no module: {str(told.get('Error', ''))[:500]}"
+    source = told["Dir"]
     with tempfile.TemporaryDirectory() as place:
         # In a copy of its own, its own go.mod and go.sum say what is built.
         copy = Path(place) / "module"

@@ -246,6 +246,12 @@ def test_the_parts_run_apart() -> None:
     assert [part.name for part in Minio.split(anywhere)] == ["canary", "expected backups/", "expected logs/a/"]
 
 
+def test_what_is_expected_is_named_once() -> None:
+    twice = [{"bucket": "backups", "within": "1h"}, {"bucket": "backups", "within": "2h"}]
+    with pytest.raises(msgspec.ValidationError, match="twice"):
+        options_of(Minio, {"url": URL, "access_key": "a", "secret_key": "b", "expected": twice})
+
+
 def test_a_canary_without_keys_is_refused() -> None:
     with pytest.raises(msgspec.ValidationError, match="access_key and secret_key"):
         options_of(Minio, {"url": URL, "canary": {"bucket": "canary"}})

@@ -129,6 +129,8 @@ class MinioOptions(Options, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if (self.canary is not None or self.expected) and not (self.access_key and self.secret_key):
             raise ValueError("canary and expected need access_key and secret_key")
+        if len({one.shown for one in self.expected}) < len(self.expected):
+            raise ValueError("expected names a bucket and prefix twice")
 
     @property
     def base(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import msgspec
@@ -65,6 +66,14 @@ async def test_a_drill_works_while_the_hub_is_away_and_only_so_often(tmp_path: P
         assert (drilled.well, drilled.reported) == (True, False)
     with pytest.raises(TooOften):
         await scene.watchers.drill()
+    assert len(scene.office.said) == 2 * IN_AN_HOUR
+    scene.agent.http.mend()
+    await asyncio.sleep(400)  # the control connection is a new one by then
+    assert scene.hub.server.control is not None
+    scene.hub.say(asked("one too many"))
+    await until(lambda: scene.hub.server.drills, 30)
+    assert [told.state for told in scene.hub.server.drills[-1].told] == ["refused", "refused"]
+    assert "within the last hour" in scene.hub.server.drills[-1].told[0].reason
     assert len(scene.office.said) == 2 * IN_AN_HOUR
     await scene.agent.stop()
 

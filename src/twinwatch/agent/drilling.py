@@ -95,8 +95,11 @@ class Drills:
             asked = await self._asked.get()
             try:
                 await self.hold(asked.id, asked.channels, by="The hub")
-            except TooOften:
-                _log.warning("a drill of the hub's is left out: there were %d within the hour", IN_AN_HOUR)
+            except TooOften as err:
+                # An answer all the same: the hub would show these paths as being tried for ever.
+                now = self._clock.now()
+                chosen = [one.id for one in self._channels() if not asked.channels or one.id in asked.channels]
+                await self._report(DrillResult(asked.id, tuple(Told(one, now, "refused", str(err)) for one in chosen)))
 
     async def hold(
         self, drill: str = "", wanted: Collection[str] = (), *, by: str = "Somebody on this server"

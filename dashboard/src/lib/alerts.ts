@@ -38,10 +38,27 @@ export function useOpenAlerts() {
   return useQuery({ queryKey: OPEN, queryFn: loadOpen, refetchInterval: 60_000 });
 }
 
-/** The open alerts of one server, gravest first. */
+const byServer = new WeakMap<readonly Alert[], Map<string, Alert[]>>();
+const NONE: readonly Alert[] = [];
+
+/** The open alerts of one server, gravest first. A list of servers asks for each: they are sorted out once. */
 export function useOpenOf(serverId: string): readonly Alert[] {
   const { data } = useOpenAlerts();
-  return (data?.alerts ?? []).filter((alert) => alert.server_id === serverId).sort(gravestFirst);
+  return data === undefined ? NONE : (sortedOut(data.alerts).get(serverId) ?? NONE);
+}
+
+function sortedOut(alerts: readonly Alert[]): Map<string, Alert[]> {
+  const known = byServer.get(alerts);
+  if (known) return known;
+  const found = new Map<string, Alert[]>();
+  for (const alert of [...alerts].sort(gravestFirst)) {
+    if (alert.server_id === null) continue;
+    const own = found.get(alert.server_id);
+    if (own) own.push(alert);
+    else found.set(alert.server_id, [alert]);
+  }
+  byServer.set(alerts, found);
+  return found;
 }
 
 export const GRAVITY: Record<Severity, number> = { down: 0, critical: 1, warning: 2 };

@@ -3,7 +3,7 @@
 
 import Link from "next/link";
 import { usePathname } from "next/navigation";
-import type { ReactNode } from "react";
+import { type ReactNode, useEffect, useRef } from "react";
 import { classes } from "@/lib/classes";
 import { useOrganization } from "@/lib/organization";
 import { organizationFields, writeState } from "@/lib/url";
@@ -38,11 +38,19 @@ export function Section({
   const query = writeState(organizationFields, new URLSearchParams(), {
     organization: chosen && chosen.id !== all[0]?.id ? chosen.id : "",
   });
+  // On a phone not all of them are seen: the one that is open is.
+  const bar = useRef<HTMLElement>(null);
+  useEffect(() => {
+    const here = bar.current?.querySelector<HTMLElement>('[aria-current="page"]');
+    if (bar.current && here)
+      bar.current.scrollLeft = here.offsetLeft - (bar.current.clientWidth - here.clientWidth) / 2;
+  }, []);
   return (
     <div className="mx-auto flex max-w-5xl flex-col gap-4">
       <nav
+        ref={bar}
         aria-label="Alerting"
-        className="-mx-4 flex gap-0.5 overflow-x-auto border-b border-line px-4 [scrollbar-width:none] sm:mx-0 sm:px-0"
+        className="relative -mx-4 flex gap-0.5 overflow-x-auto border-b border-line px-4 [scrollbar-width:none] sm:mx-0 sm:px-0"
       >
         {PLACES.map((place) => (
           <Link

@@ -7,6 +7,7 @@ import { useEffect } from "react";
 import { Sparkline } from "@/charts/sparkline";
 import { useOpenAlerts } from "@/lib/alerts";
 import { type Probe, type ProbeHistory, Problem } from "@/lib/api";
+import { classes } from "@/lib/classes";
 import { useNow } from "@/lib/clock";
 import { mayWrite, useRole } from "@/lib/organization";
 import { useProbe, useProbeHistory } from "@/lib/probes";
@@ -162,6 +163,18 @@ function History({ probe }: { probe: Probe }) {
   );
 }
 
+/** Where a span stands on the axis of the whole. */
+function placeOf(at: number, { since, to, step_seconds }: ProbeHistory) {
+  const from = Math.max(at, since);
+  const end = Math.min(at + step_seconds * 1000, to);
+  const share = (ms: number) => `${(100 * ms) / (to - since)}%`;
+  return {
+    left: share(from - since),
+    width: `calc(${share(Math.max(0, end - from))} - 1px)`,
+    minWidth: "2px",
+  };
+}
+
 function Times({ history }: { history: ProbeHistory }) {
   const { points, since, to } = history;
   const means = points.map(({ mean }) => mean);
@@ -184,20 +197,22 @@ function Times({ history }: { history: ProbeHistory }) {
         top={null}
         className="h-28 w-full"
       />
-      <ol aria-label="Uptime over time" className="mt-2 flex h-4 gap-px">
+      <ol aria-label="Uptime over time" className="relative mt-2 h-4 bg-ink/6">
         {points.map(({ at, uptime, tries: many }) => (
           <li
             key={at}
             title={`${span(at, at + history.step_seconds * 1000)}: up ${uptimeInWords(uptime)} of ${tries(many)}`}
-            className={
+            style={placeOf(at, history)}
+            className={classes(
+              "absolute inset-y-0",
               uptime === null
-                ? "flex-1 bg-ink/10"
+                ? "bg-ink/15"
                 : uptime === 1
-                  ? "flex-1 bg-up/60"
+                  ? "bg-up/60"
                   : uptime > 0.5
-                    ? "flex-1 bg-late"
-                    : "flex-1 bg-down"
-            }
+                    ? "bg-late"
+                    : "bg-down",
+            )}
           />
         ))}
       </ol>
@@ -229,7 +244,7 @@ function Changes({ history, probe }: { history: ProbeHistory; probe: Probe }) {
             <li key={`${change.at} ${change.state}`} className="flex gap-3 px-4 py-2 text-sm">
               <CheckIcon state={change.state} className="mt-0.5" />
               <span className="min-w-0 flex-1 break-words">
-                {change.message || (change.state === "up" ? "Up again" : change.reason || change.state)}
+                {change.message || (change.state === "up" ? "Up" : change.reason || change.state)}
               </span>
               <span className="text-xs whitespace-nowrap text-ink-3">{moment(change.at)}</span>
             </li>

@@ -26,6 +26,10 @@ export function Recent({ probe, className }: { probe: Probe; className?: string 
       }
       className={classes("flex h-7 items-end gap-px", className)}
     >
+      {/* The newest stands at the right, however many there are. */}
+      {Array.from({ length: SHOWN - tries.length }, (_, place) => place).map((place) => (
+        <span key={place} className="h-1 min-w-0.5 flex-1 rounded-[1px] bg-ink/8" />
+      ))}
       {tries.map(({ at, state, seconds }) => (
         <span
           key={at}

@@ -184,7 +184,7 @@ function Lists({
       {shown.map(({ monitor, rows }) => (
         <section key={monitor} aria-label={monitor || "Twinwatch itself"}>
           <h2 className="mb-2 text-base font-semibold tracking-tight">
-            {monitor || "Signs of life"} <span className="font-normal text-ink-3">comes along</span>
+            {monitor || "Twinwatch itself"} <span className="font-normal text-ink-3">comes along</span>
           </h2>
           <Panel className="overflow-hidden">
             <ul className="divide-y divide-line">
@@ -314,7 +314,7 @@ function Default({
             {adapted && <Tag title="One of your rules has taken its place">adapted above</Tag>}
           </p>
           <p className="text-sm wrap-anywhere text-ink-2">{ruleInWords(rule, unit)}</p>
-          <p className="text-xs text-ink-3">on {counted(servers, "server")}</p>
+          {servers > 0 && <p className="text-xs text-ink-3">on {counted(servers, "server")}</p>}
         </div>
         {writes && !adapted && (
           <div className="flex gap-2">

@@ -41,8 +41,11 @@ test("metrics of several servers are named once, with the labels that their char
   );
   expect(found.metrics.map(({ name, labels }) => [name, labels])).toEqual([
     ["age", []],
+    ["probe.duration", []],
+    ["tls.certificate.expires_in", []],
     ["use", ["device", "mount"]],
   ]);
+  expect(unitOf(found, "tls.certificate.expires_in")).toBe("s");
   expect(found.checks).toEqual(["alone", "systemd:*", "systemd:a.service", "systemd:b.service"]);
   expect(found.probes).toEqual(["shop"]);
   expect(unitOf(found, "use")).toBe("1");

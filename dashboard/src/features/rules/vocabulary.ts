@@ -4,12 +4,28 @@ import type { Catalogue, Checks } from "@/lib/api";
 export type MetricWord = { name: string; unit: string; help: string; labels: string[] };
 export type Vocabulary = { metrics: MetricWord[]; checks: string[]; probes: string[] };
 
+/** What the hub itself measures of probes, which no server need declare. */
+const OF_PROBES: readonly MetricWord[] = [
+  {
+    name: "probe.duration",
+    unit: "s",
+    help: "How long a try of a probe took",
+    labels: [],
+  },
+  {
+    name: "tls.certificate.expires_in",
+    unit: "s",
+    help: "How long the certificate that a probe or a check has seen is valid yet",
+    labels: [],
+  },
+];
+
 export function vocabularyOf(
   catalogues: readonly Catalogue[],
   reports: readonly Checks[],
   probes: readonly string[],
 ): Vocabulary {
-  const metrics = new Map<string, MetricWord>();
+  const metrics = new Map(OF_PROBES.map((word) => [word.name, word]));
   for (const { monitors } of catalogues)
     for (const monitor of monitors)
       for (const { name, unit, help } of monitor.metrics) {

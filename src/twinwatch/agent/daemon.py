@@ -10,12 +10,13 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 
+from twinwatch.agent.alerting.channels import Telling
 from twinwatch.agent.alerting.memory import FILE as MEMORY_FILE
 from twinwatch.agent.alerting.memory import Memory
 from twinwatch.agent.buffer import Buffer
 from twinwatch.agent.configuration import Misconfigured
 from twinwatch.agent.identity import known_identity
-from twinwatch.agent.life import Configuring, Life, Telling
+from twinwatch.agent.life import Configuring, Life
 from twinwatch.agent.lives import Gaps, Lives
 from twinwatch.agent.standing import Standing
 from twinwatch.agent.status import Status

@@ -10,17 +10,16 @@ import asyncio
 import logging
 import os
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
 import msgspec
 
 from twinwatch import __version__
-from twinwatch.agent import own
 from twinwatch.agent.alerting.addressing import FileAlerts
 from twinwatch.agent.alerting.alerting import Alerting
-from twinwatch.agent.alerting.channels import KindNamed
+from twinwatch.agent.alerting.channels import Telling
 from twinwatch.agent.alerting.memory import Known, Memory
 from twinwatch.agent.buffer import Buffer, Page, Place, Tick
 from twinwatch.agent.catalogue import own_interval
@@ -31,7 +30,6 @@ from twinwatch.agent.identity import Identity, Registration, keep_identity
 from twinwatch.agent.leaving import leaving_of
 from twinwatch.agent.lives import Lives
 from twinwatch.agent.local.board import Board
-from twinwatch.agent.local.custom import MONITOR as CUSTOM
 from twinwatch.agent.local.custom import Custom
 from twinwatch.agent.local.remembered import FILE as CUSTOM_FILE
 from twinwatch.agent.own import Appetite
@@ -46,7 +44,6 @@ from twinwatch.agent.uplink.link import Link
 from twinwatch.agent.watchers import Watchers
 from twinwatch.agent.worker import Worker
 from twinwatch.monitors.system.facts import host_facts
-from twinwatch.notify.discover import kind_named
 from twinwatch.protocol.checks import ConfigurationStanding, Report
 from twinwatch.protocol.configuration import Configuration
 from twinwatch.protocol.heartbeat import HeartbeatAnswer
@@ -54,7 +51,7 @@ from twinwatch.protocol.hello import Register
 from twinwatch.protocol.life import Goodbye
 from twinwatch.protocol.metrics import MonitorKind
 from twinwatch.protocol.rules import Rule
-from twinwatch.world.doors import Outside, World
+from twinwatch.world.doors import World
 from twinwatch.world.http import Http
 from twinwatch.world.supervisor import Supervisor
 
@@ -122,14 +119,6 @@ class Configuring(Protocol):
     async def take(self, configuration: Configuration) -> bool:
         """Take the hub's bundle; whether it could be taken is the result."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Telling:
-    """How the agent speaks to people: the doors that messages leave through, and what finds a kind of channel."""
-
-    outside: Outside
-    kind_named: KindNamed = kind_named
 
 
 class Life:
@@ -203,7 +192,7 @@ class Life:
             state_dir=settings.state_dir,
             outside=telling.outside,
             kind_named=telling.kind_named,
-            runs=partial(runs, standing),
+            runs=standing.runs,
             checks=lambda: (check.name for check in standing.checks),
             check_interval=self._check_interval,
             hub_ahead=lambda: self._link.ahead_seconds,
@@ -470,16 +459,6 @@ async def pulse(supervisor: Supervisor, alive: Callable[[], Awaitable[None]], st
         await alive()
         supervisor.alive(status())
         await asyncio.sleep(min(STATUS_SECONDS, watchdog / 2) if watchdog else STATUS_SECONDS)
-
-
-def runs(standing: Standing, monitor: str) -> bool | None:
-    """Whether the monitor of this name or type is at work; None: there is none, or nothing for it to watch."""
-    if monitor in (own.NAME, CUSTOM):
-        return True
-    states = {one.state for one in standing.monitors if monitor in (one.name, one.type)}
-    if not states - {"absent"}:
-        return None
-    return "ok" in states
 
 
 def link_status(link: Link, hub: str) -> LinkStatus:

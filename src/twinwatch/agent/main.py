@@ -22,6 +22,7 @@ from enum import IntEnum
 from pathlib import Path
 
 from twinwatch import __version__
+from twinwatch.agent.alerting.channels import Telling
 from twinwatch.agent.buffer import BufferUnusable
 from twinwatch.agent.configuration import Misconfigured, add_arguments
 from twinwatch.agent.configuration.configurator import Configurator
@@ -29,11 +30,11 @@ from twinwatch.agent.configuration.sources import Sources
 from twinwatch.agent.daemon import Agent
 from twinwatch.agent.identity import IdentityUnusable
 from twinwatch.agent.installed import Installed, installed
-from twinwatch.agent.life import Telling
 from twinwatch.agent.logs import open_log
 from twinwatch.agent.uplink.enrolment import EnrolmentRefused
 from twinwatch.world.clock import SystemClock
 from twinwatch.world.doors import Outside, World
+from twinwatch.world.heap import give_back, keep_small
 from twinwatch.world.host import Host
 from twinwatch.world.http import AiohttpHttp
 from twinwatch.world.mail import SmtpMail
@@ -41,6 +42,9 @@ from twinwatch.world.shelf import FOLDER, FolderShelf
 from twinwatch.world.supervisor import Supervisor
 
 MONITORS_CONNECTIONS = 64
+SETTLE_SECONDS = 6.0
+"""After the start, every monitor has run twice."""
+GIVE_BACK_SECONDS = 600.0
 MONITORS_ANSWER_BYTES = 8 << 20
 """Exporters of large machines say megabytes."""
 
@@ -87,7 +91,7 @@ async def run(args: argparse.Namespace) -> int:
                 to_hub=to_hub,
                 kinds=monitors.kinds,
                 supervisor=Supervisor(),
-                started=gc.freeze,
+                started=_started,
                 telling=Telling(Outside(to_people, SmtpMail(ca_file=settings.ca_file))),
             )
             loop.add_signal_handler(signal.SIGHUP, _hung_up, agent, stop, sys.stderr.isatty())
@@ -113,6 +117,7 @@ def command(args: argparse.Namespace) -> int:
     once = getattr(args, "once", False)
     open_log(getattr(args, "log_format", None) or "", "error" if once else "info")
     os.umask(0o077)
+    keep_small()
     if once:
         from twinwatch.agent.once import run_once  # noqa: PLC0415 - nothing that an agent which stays needs
 
@@ -175,6 +180,17 @@ def _lock(path: Path) -> int:
         if err.errno != errno.EROFS:
             raise
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+
+def _started() -> None:
+    gc.freeze()
+    asyncio.get_running_loop().call_later(SETTLE_SECONDS, _give_back)
+
+
+def _give_back() -> None:
+    """What the start, and later what a day's backlog, took of memory is not kept."""
+    give_back()
+    asyncio.get_running_loop().call_later(GIVE_BACK_SECONDS, _give_back)
 
 
 def _nothing() -> None:

@@ -36,6 +36,8 @@ from twinwatch.world.clock import Clock
 FAILING = "monitor-failing"
 """Reason of a check whose monitor could not judge it."""
 REASON_CHARACTERS = 128
+OWN = ("twinwatch", "custom")
+"""What is the agent's own: of itself, and what others push to it."""
 PROBLEMS = 50
 _SAYINGS = 20
 """Changes of checks that one run may log."""
@@ -106,6 +108,13 @@ class Standing:
             several.setdefault(part.planned.name, []).append(part)
         whole = [_whole(name, parts) for name, parts in sorted(several.items())]
         return tuple(whole[: limits.MONITORS_PER_SERVER])
+
+    def runs(self, monitor: str) -> bool | None:
+        """Whether the monitor of this name or type is at work; None: there is none, or nothing for it to watch."""
+        if monitor in OWN:
+            return True
+        states = {one.state for one in self.monitors if monitor in (one.name, one.type)}
+        return "ok" in states if states - {"absent"} else None
 
     def report(self, configuration: ConfigurationStanding) -> Report:
         """The whole truth for the hub, its digest included."""

@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from twinwatch.agent.alerting.alerting import Alerting
+from twinwatch.agent.alerting.channels import Telling
 from twinwatch.agent.configuration import Settings
 from twinwatch.agent.daemon import Agent
-from twinwatch.agent.life import Telling
 from twinwatch.agent.watching.settings import HubWatchSettings
 from twinwatch.monitors import Moment, Monitor, Options, Reading
 from twinwatch.protocol.metrics import Chart, Headline, Metric

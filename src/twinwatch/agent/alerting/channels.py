@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import msgspec
@@ -16,6 +17,7 @@ from twinwatch.agent.alerting.addressing import Addressing
 from twinwatch.agent.alerting.alert import FILE
 from twinwatch.agent.alerting.standing import ChannelStatus
 from twinwatch.notify import Channel, Note, Outcome, Refused, Retry
+from twinwatch.notify.discover import kind_named
 from twinwatch.notify.settings import settings_of
 from twinwatch.world.doors import Outside
 from twinwatch.world.plugins import Flaw
@@ -24,6 +26,14 @@ KindNamed = Callable[[str], "type[Channel] | Flaw"]
 UNKNOWN_GAP_SECONDS = 1.0
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """How the agent speaks to people: the doors that messages leave through, and what finds a kind of channel."""
+
+    outside: Outside
+    kind_named: KindNamed = kind_named
 
 
 class _Given(NamedTuple):

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal, cast
 from uuid import UUID, uuid4
 
 import msgspec
@@ -14,9 +14,11 @@ import pytest
 from websockets.asyncio.client import connect
 
 from tests.service.alert_desk import GAP, Desk, set_up
-from tests.service.pages import page, serving
-from tests.service.probe_desk import ProbeDesk
-from twinwatch.hub.probing.kinds import Question
+from tests.service.pages import net_world, page, serving
+from tests.service.probe_desk import SHOP, MappedNet, ProbeDesk
+from twinwatch.agent.watching.settings import WitnessSettings
+from twinwatch.agent.watching.witness import Witness
+from twinwatch.hub.probing.kinds import Outcome, Question, settings_of
 from twinwatch.hub.probing.witnesses import Sighting, Witnesses
 from twinwatch.protocol.control import WitnessAnswer, WitnessAsked
 from twinwatch.protocol.version import AGENT_ROUTES
@@ -24,14 +26,14 @@ from twinwatch.testing.client import PATIENCE_SECONDS
 from twinwatch.testing.hub_stage import HandClock, HubStage, Voice
 from twinwatch.testing.story import until
 
-Outcome = Literal["up", "down", "unknown"]
+Said = Literal["up", "down", "unknown"]
 PAGE = Question("http", "https://shop.example/")
 
 
 class Eyes:
     """An agent that says of everything what ``outcome`` says; None: nothing at all."""
 
-    def __init__(self, voice: Voice, outcome: Outcome | None) -> None:
+    def __init__(self, voice: Voice, outcome: Said | None) -> None:
         self.voice = voice
         self.outcome = outcome
         self.asked: list[WitnessAsked] = []
@@ -238,3 +240,59 @@ async def test_what_others_see_of_a_silent_server_stands_in_its_alert(desk: Desk
             while not await told():  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
     assert {(one.probe, one.target) for one in eyes.asked} == {("http", f"http://127.0.0.1:{port}/"), ("peer", "web-1")}
+
+
+async def test_in_fast_mode_a_failed_probe_shortens_the_wait(desk: Desk) -> None:
+    probes = ProbeDesk(desk)
+    probe = await probes.add(
+        "shop", "tcp", {"host": "127.0.0.1", "port": await closed_port()}, server_id=str(desk.agent.server_id)
+    )
+    await desk.stage.execute("update public.servers set fast = true where id = %s", desk.agent.server_id)
+    await probes.tried(probe, 3)
+    for _ in range(4):
+        await desk.passes(5)  # what nobody looked at counts for no silence, and a little after
+    silent = 0
+    while not [one for one in await probes.alerts() if one["severity"] == "down"]:
+        assert silent < 20, "no later than that"
+        await desk.passes(2, alive=False)
+        silent += 2
+    assert silent > 12, "evidence alone alerts nobody"
+    view = (await desk.cast.viewer.client.get(f"/api/v1/servers/{desk.agent.server_id}")).json()
+    assert view["state"] == "down"
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "reason"),
+    [
+        (
+            "http",
+            {"url": "http://shop.example:%d/a?b=c", "expected_status": ["2xx", 404], "keyword": "fine"},
+            "timeout",
+        ),
+        ("http", {"url": "http://shop.example:%d/", "method": "HEAD"}, "wrong-status"),
+        ("http", {"url": "http://shop.example:%d/", "method": "POST", "body": "x"}, "timeout"),
+        ("http", {"url": "http://shop.example:%d/", "headers": {"x-key": "hunter2"}}, "connect-timeout"),
+        ("tcp", {"host": "shop.example", "port": 0}, "timeout"),
+        ("ping", {"host": "shop.example"}, "no-answer"),
+    ],
+)
+async def test_an_agent_understands_what_it_is_asked(kind: str, settings: dict[str, Any], reason: str) -> None:
+    net = MappedNet({"shop.example": [[SHOP]]})
+    async with serving(page(b"fine")) as port:
+        given = {
+            key: value % port if isinstance(value, str) and "%d" in value else value for key, value in settings.items()
+        }
+        if "port" in given:
+            given["port"] = port
+        question = settings_of(kind, given).question(Outcome("down", reason))
+        assert question is not None
+        frame = msgspec.json.encode(WitnessAsked("1", question.looking, question.target, 5.0, dict(question.options)))
+
+        async def answered(answer: WitnessAnswer) -> None:
+            raise AssertionError(answer)
+
+        witness = Witness(net_world(net), WitnessSettings, answered)
+        seen = await witness.seen(msgspec.json.decode(frame, type=WitnessAsked), 1.0)
+    assert seen.reason != "not-understood", seen
+    if kind != "ping":
+        assert seen.outcome == "up", seen

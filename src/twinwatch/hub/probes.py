@@ -6,6 +6,7 @@ what stands there; who removes or pauses a probe ends its alerts.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -386,11 +387,14 @@ class Probes:
         tries = await (await connection.execute(SQL["tries"], asked)).fetchall()
         of_hours = {row["probe_id"]: row for row in hours}
         of_days = {row["probe_id"]: row for row in days}
+        of_tries: dict[UUID, list[DictRow]] = defaultdict(list)
+        for row in tries:
+            of_tries[row["probe_id"]].append(row)
         return [
             self._view(
                 row,
                 {**of_hours.get(row["id"], {}), **of_days.get(row["id"], {})},
-                [one for one in tries if one["probe_id"] == row["id"]],
+                of_tries[row["id"]],
             )
             for row in rows
         ]

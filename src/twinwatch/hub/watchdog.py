@@ -83,6 +83,7 @@ def signs_of(row: Mapping[str, Any]) -> Signs:
         left_at=0 if row["left_at"] is None else milliseconds(row["left_at"]),
         back_by=0 if row["back_by"] is None else milliseconds(row["back_by"]),
         control_lost_at=0 if row["control_lost_at"] is None else milliseconds(row["control_lost_at"]),
+        failed_from_outside=row["failed_from_outside"],
         fast=row["fast"],
     )
 
@@ -167,6 +168,7 @@ class Watchdog:
                 "fast": instant(now - FAST_SILENCE_MILLISECONDS),
             }
             rows = await (await connection.execute(SQL["troubled"], asked)).fetchall()
+            await self._hasten(connection, rows, now)
             since = await self._suspects(connection, rows, now, watch)
             await self._note(connection, now, watch._replace(suspected_since=since))
             for row in rows:
@@ -193,6 +195,12 @@ class Watchdog:
         asked = {"server": server_id, "now": instant(self._clock.now())}
         async with self._database.as_worker() as connection:
             await connection.execute(SQL["control_open" if is_open else "control_lost"], asked)
+
+    async def _hasten(self, connection: Connection, rows: Sequence[DictRow], now: int) -> None:
+        """What is silent in fast mode is probed at once: an interval later it would be no evidence."""
+        fast = [row["id"] for row in rows if row["fast"] and not row["level"] and not row["failed_from_outside"]]
+        if fast:
+            await connection.execute(SQL["hasten"], {"servers": fast, "now": instant(now)})
 
     def _level(self, row: DictRow, now: int, blind: Sequence[Span]) -> int:
         return level_of(signs_of(row), ladder_of(row, self._patience), now, blind)

@@ -2,7 +2,14 @@
 select s.id, s.organization_id, s.name, s.agent_version, s.registered_at, s.last_heartbeat_at, s.last_sample_at,
   s.clock_skew_seconds, s.delivery, s.tags, s.fast, s.level, s.ladder, s.leaving, s.left_at, s.back_by,
   s.control_lost_at, s.life, c.body -> 'host' as host,
-  (c.body -> 'monitors')::text as monitors, r.counts
+  (c.body -> 'monitors')::text as monitors, r.counts,
+  case when s.fast then exists (
+    select from public.probes as p
+    where p.organization_id = s.organization_id and p.server_id = s.id and p.enabled and p.last_at > s.last_heartbeat_at
+      and p.state in ('down', 'degraded')
+      and p.reason in ('connection-refused', 'connect-timeout', 'host-unreachable', 'connection-reset', 'timeout',
+        'no-answer')
+  ) else false end as failed_from_outside
 from public.servers as s
 left join public.catalogues as c on c.server_id = s.id
 left join public.reports as r on r.server_id = s.id

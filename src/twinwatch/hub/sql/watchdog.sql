@@ -13,12 +13,31 @@ set looked_at = excluded.looked_at, blind = excluded.blind, suspected_since = ex
 -- name: troubled
 -- Whose level may be another: the silent ones (a coarse bound, judged exactly in code), and those that were silent.
 select s.id, s.organization_id, s.name, s.level, s.ladder, s.fast, s.last_heartbeat_at, s.leaving, s.left_at, s.back_by,
-  s.control_lost_at, s.network, s.life, s.clock_skew_seconds, s.delivery, s.tags
+  s.control_lost_at, s.network, s.life, s.clock_skew_seconds, s.delivery, s.tags,
+  case when s.fast then exists (
+    select from public.probes as p
+    where p.organization_id = s.organization_id and p.server_id = s.id and p.enabled and p.last_at > s.last_heartbeat_at
+      and p.state in ('down', 'degraded')
+      and p.reason in ('connection-refused', 'connect-timeout', 'host-unreachable', 'connection-reset', 'timeout',
+        'no-answer')
+  ) else false end as failed_from_outside
 from public.servers as s
 where s.last_heartbeat_at is not null
   and (s.level > 0
     or s.last_heartbeat_at < %(now)s::timestamptz - make_interval(secs => coalesce(s.alarm_after_seconds, %(alarm)s))
     or (s.fast and s.last_heartbeat_at < %(fast)s))
+
+-- name: hasten
+-- Probes of servers of which one wants to know now; those that were tried since they fell silent have said it.
+update public.probes set next_at = %(now)s
+where id in (
+  select p.id
+  from public.servers as s
+  join public.probes as p on p.organization_id = s.organization_id and p.server_id = s.id
+  where s.id = any (%(servers)s::uuid[]) and p.enabled and p.next_at > %(now)s
+    and (p.leased_until is null or p.leased_until <= %(now)s) and (p.last_at is null or p.last_at <= s.last_heartbeat_at)
+  for update of p skip locked
+)
 
 -- name: everyone
 -- Who is expected to speak, by network: for the question whether it is the hub that does not hear.

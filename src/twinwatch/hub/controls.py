@@ -98,6 +98,10 @@ class Controls:
         """Whether the server's agent is connected, here or to another process."""
         return server_id in self._lines or self._elsewhere.get(server_id, 0.0) > monotonic()
 
+    def holds(self, server_id: UUID) -> bool:
+        """Whether this very process has the server's connection."""
+        return server_id in self._lines
+
     async def hold(
         self, organization_id: UUID, server_id: UUID, socket: WebSocket, still_known: Callable[[], Awaitable[object]]
     ) -> None:

@@ -156,7 +156,7 @@ class Hub:
         world = World(SystemClock(), Host(), outside.http, net=GuardedNet(host_net, guard))
         unguarded = replace(world, http=own, net=host_net)
         self._canaries = Canaries([canary_of(text) for text in settings.canaries], unguarded)
-        self._witnesses = Witnesses(clock, self.database, self._controls.connected, self._controls.say)
+        self._witnesses = Witnesses(clock, self.database, self._controls.holds, self._controls.say)
         keeper = Keeper(vault)
         ledger = Ledger(clock, self.database, self._engine, settings.patience)
         self._pinger = Pinger(clock, self.database, keeper, ledger, self._witnesses, self._canaries, world)

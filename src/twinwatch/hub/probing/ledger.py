@@ -50,6 +50,11 @@ class Tried:
     sighting: Sighting | None = None
 
     @property
+    def tells(self) -> bool:
+        """Whether an alert may have to be touched."""
+        return bool(self.judgement.happened or self.row["only_here"])
+
+    @property
     def alone(self) -> bool:
         """Whether others reach what the hub does not."""
         return self.sighting is not None and bool(self.sighting.up)
@@ -90,7 +95,7 @@ class Ledger:
             await self._write_states(connection, lasting, held)
             await self._write_history(connection, lasting, held)
             for one in lasting:
-                if one.judgement.happened or one.row["only_here"]:
+                if one.tells:
                     await self._tell(connection, one, held[one.row["id"]])
         return len(lasting)
 

@@ -270,24 +270,32 @@ class Pinger:
                 away = True
 
     async def _write_some(self) -> None:
-        """Writes a transaction's worth. What cannot be written is lost, and tried anew when its lease has ended."""
+        """Writes down some of what has ended: what is quiet together, what opens or ends alerts each by itself, since
+        that takes locks on channels. What cannot be written is lost, and tried anew when its lease has ended."""
         async with self._writing:
             some, self._ended = self._ended[:WRITTEN], self._ended[WRITTEN:]
-            if not some:
-                return
+            quiet = [one for one in some if not one.tells]
+            if quiet:
+                await self._write(quiet)
+            for one in some:
+                if one.tells:
+                    await self._write([one])
+
+    async def _write(self, together: Sequence[Tried]) -> None:
+        try:
             try:
-                await self._ledger.write(some)
+                await self._ledger.write(together)
             except DatabaseAway:
-                raise
-            except Exception:
-                log.exception("%d tries could not be written down together", len(some))
-                for one in some:
-                    try:
-                        await self._ledger.write([one])
-                    except DatabaseAway:
-                        raise
-                    except Exception:
-                        log.exception("probe %s: its try could not be written down", one.row["id"])
+                await self._ledger.write(together)  # a connection that was cut, or a deadlock that this side lost
+        except DatabaseAway:
+            raise
+        except Exception:
+            if len(together) == 1:
+                log.exception("probe %s: its try could not be written down", together[0].row["id"])
+                return
+            log.exception("%d tries could not be written down together", len(together))
+            for one in together:
+                await self._write([one])
 
     async def _keep_watch(self) -> None:
         """Tells of the hub's own blindness and of its end; forgets what is old."""

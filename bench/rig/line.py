@@ -41,10 +41,14 @@ class Line:
 
     async def post(self, route: str, body: bytes) -> Answer:
         """One request to an agent's route; waits for the one before."""
+        return await self.send(f"{AGENT_ROUTES}/{route}", body)
+
+    async def send(self, path: str, body: bytes) -> Answer:
+        """One request to any path."""
         async with self._turn:
             try:
                 async with asyncio.timeout(SECONDS):
-                    return await self._exchange(f"POST {AGENT_ROUTES}/{route}{self._head}{len(body)}\r\n\r\n", body)
+                    return await self._exchange(f"POST {path}{self._head}{len(body)}\r\n\r\n", body)
             except (OSError, ValueError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as err:
                 self.close()
                 return Answer(0, f"{type(err).__name__}: {err}".encode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -45,10 +46,13 @@ class Known:
 class Shelf:
     """The store, and what it stands on."""
 
-    def __init__(self, database: Database, owner: psycopg.AsyncConnection[Any], owner_url: str, folder: Path) -> None:
+    def __init__(
+        self, database: Database, owner: psycopg.AsyncConnection[Any], postgres: EmbeddedPostgres, folder: Path
+    ) -> None:
+        self._postgres = postgres
         self.database = database
         self.owner = owner
-        self.owner_url = owner_url
+        self.owner_url = postgres.url
         self.folder = folder
         self.store = BlocksStore(database)
         self.compaction = Compaction(database)
@@ -104,6 +108,16 @@ class Shelf:
             await self.store.write(arrivals)
         return written
 
+    def cool(self) -> None:
+        """Starts the database anew, with nothing of it in memory. Whoever is connected no longer is."""
+        self._postgres.stop()
+        for path in (self.folder / "postgres").rglob("*"):
+            if path.is_file():
+                with path.open("rb") as file:
+                    os.fsync(file.fileno())
+                    os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        self._postgres.start()
+
     def cpu_seconds(self) -> float:
         """What this process and the database have spent so far."""
         pid = int((self.folder / "postgres" / "postmaster.pid").read_text().splitlines()[0])
@@ -126,7 +140,7 @@ async def shelf() -> AsyncIterator[Shelf]:
         database = Database(await migrate(owner_url, SECRET))
         await database.open()
         async with await psycopg.AsyncConnection.connect(owner_url, autocommit=True) as owner:
-            yield Shelf(database, owner, owner_url, folder)
+            yield Shelf(database, owner, postgres, folder)
         await database.close()
     finally:
         postgres.stop()

@@ -191,6 +191,9 @@ class SettledStore:
     ) -> dict[UUID, list[Last]]:
         return await self._inner.latest(server_ids, series_ids)
 
+    async def fill(self, organization_id: UUID, server_id: UUID, series_ids: Sequence[int], points: Points) -> None:
+        await self._inner.fill(organization_id, server_id, series_ids, points)
+
     async def forget(self, server_id: UUID) -> None:
         await self._inner.forget(server_id)
 

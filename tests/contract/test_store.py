@@ -316,3 +316,26 @@ async def test_whole_numbers_and_broken_ones_are_both_kept(ground: Ground) -> No
         [float(n * 4096) for n in range(200)],
         [n / 7 for n in range(200)],
     ]
+
+
+async def test_what_another_store_held_is_filled_in_once_however_often_it_comes(ground: Ground) -> None:
+    server = await ground.server(2)
+    await server.push((EPOCH, (1.0, None)), (EPOCH + 1, (2.0, 20.0)))
+    values = np.array([[1.0, 2.0, 3.0, np.nan], [10.0, 20.0, np.nan, 40.0]])
+    points = Points(np.array([EPOCH, EPOCH + 1, EPOCH + 2, EPOCH + DAY]), values, 0)
+    for _ in range(3):
+        await ground.store.fill(server.organization_id, server.id, server.series, points)
+        await ground.settle(EPOCH + 4 * DAY)
+    for _ in range(2):
+        found = await server.read(EPOCH, EPOCH + DAY + 1)
+        assert listed(found) == [[1.0, 2.0, 3.0, None], [10.0, 20.0, None, 40.0]]
+    counted = await server.read(EPOCH, EPOCH + 2 * DAY, 2, "count")
+    assert listed(counted) == [[3.0, None], [2.0, 1.0]]
+
+
+async def test_what_one_store_has_can_be_filled_into_another(ground: Ground) -> None:
+    one, other = await ground.server(1), await ground.server(1)
+    await one.push(*((EPOCH + n * 1_000, (n / 3,)) for n in range(100)))
+    points = await one.read(EPOCH, EPOCH + HOUR)
+    await ground.store.fill(other.organization_id, other.id, other.series, points)
+    assert listed(await other.read(EPOCH, EPOCH + HOUR)) == listed(points)

@@ -152,6 +152,12 @@ def _tidy(frames: list[Frame]) -> int:
     samples = 0
     for frame in frames:
         for column in frame.columns:
+            try:
+                if isfinite(sum(column)):  # type: ignore[arg-type]
+                    samples += len(column)
+                    continue
+            except TypeError:
+                pass  # there is a gap
             for place, value in enumerate(column):
                 if value is None:
                     continue

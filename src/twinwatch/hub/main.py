@@ -35,6 +35,7 @@ from twinwatch.hub.api import pages, servers
 from twinwatch.hub.api import policies as policy_routes
 from twinwatch.hub.api import probes as probe_routes
 from twinwatch.hub.api import queries as query_routes
+from twinwatch.hub.api.direct import Direct
 from twinwatch.hub.api.doors import Rooms, install_handlers
 from twinwatch.hub.auth import Auth
 from twinwatch.hub.bundles import Bundles
@@ -314,6 +315,7 @@ def application(rooms: Rooms | None) -> FastAPI:
     )
     app.state.rooms = rooms
     install_handlers(app)
+    app.add_middleware(Direct)
     for module in (agent_routes, auth_routes, accounts_routes, servers, configuration_routes, alert_routes):
         app.include_router(module.router)
     for module in (channel_routes, policy_routes, probe_routes, query_routes, pages):

@@ -74,6 +74,14 @@ class MemoryStore:
             for server in server_ids
         }
 
+    async def fill(self, organization_id: UUID, server_id: UUID, series_ids: Sequence[int], points: Points) -> None:
+        """See ``SampleStore``."""
+        if self._organization_of(server_id) == organization_id:
+            for number, row in zip(series_ids, points.values.tolist(), strict=True):
+                for time, value in zip(points.times.tolist(), row, strict=True):
+                    if isfinite(value):
+                        self._samples[server_id][number].setdefault(time, value)
+
     async def forget(self, server_id: UUID) -> None:
         """See ``SampleStore``."""
         self._samples.pop(server_id, None)

@@ -151,6 +151,13 @@ class SampleStore(Protocol):
         """The newest sample of each series in what each server sent last; of these series only, if given."""
         ...
 
+    async def fill(self, organization_id: UUID, server_id: UUID, series_ids: Sequence[int], points: Points) -> None:
+        """Adds samples that another store held; one that is there already stays. What came twice counts once.
+
+        ``points`` are samples as they came, a row per series. They are read at once; ``latest`` need not tell of them.
+        """
+        ...
+
     async def forget(self, server_id: UUID) -> None:
         """Removes all samples of a server."""
         ...

@@ -11,11 +11,14 @@ from collections.abc import Collection, Sequence
 from datetime import timedelta
 from uuid import UUID
 
+import numpy as np
+
 from twinwatch.hub.db import Connection, Database
 from twinwatch.hub.statements import Statements
 from twinwatch.hub.stores import DAY_MILLISECONDS, Arrival, Last, Points, Retention, Stats, Verdict, Window
 from twinwatch.hub.stores.joining import points_of
 from twinwatch.hub.stores.log import Log, instant, milliseconds
+from twinwatch.hub.stores.packing import row_of, spread
 from twinwatch.hub.stores.reading import Found, Layout, StoredFrame, day_of, days_of, decode, newest_of, pieces_of
 from twinwatch.hub.stores.steps import HOUR, ROLLED
 
@@ -77,6 +80,21 @@ class BlocksStore:
         async with self._database.as_worker() as connection:
             cursor = await connection.execute(SQL["shapes"], asked, binary=True)
             return {(row["server_id"], row["id"]): row["series_ids"] for row in await cursor.fetchall()}
+
+    async def fill(self, organization_id: UUID, server_id: UUID, series_ids: Sequence[int], points: Points) -> None:
+        """Adds samples that another store held, as segments; compaction merges them into their days."""
+        if not points.values.size:
+            return
+        days = [day_of(one * DAY_MILLISECONDS) for one in np.unique(points.times // DAY_MILLISECONDS).tolist()]
+        asked = {"server": server_id, "series": list(series_ids)}
+        async with self._database.as_worker() as connection:
+            await connection.execute(SQL["make_days"], {"days": days})
+            rows = await (await connection.execute(SQL["shapes_of_series"], asked)).fetchall()
+        shapes = {row["id"]: row["series_ids"] for row in rows}
+        segments = await asyncio.to_thread(spread, shapes, series_ids, points)
+        who = {"organization": organization_id, "server": server_id}
+        async with self._database.as_worker() as connection, connection.cursor() as cursor:
+            await cursor.executemany(SQL["add_segment"], [{**who, **row_of(one)} for one in segments])
 
     async def forget(self, server_id: UUID) -> None:
         """Removes all samples of a server."""

@@ -23,7 +23,7 @@ from twinwatch.hub.statements import Statements
 from twinwatch.hub.stores import Retention
 from twinwatch.hub.stores.columns import pack_times, pack_values
 from twinwatch.hub.stores.log import instant, milliseconds
-from twinwatch.hub.stores.packing import Body, Day, Newest, Segment, merged, newest_of, segments_of, tables_of
+from twinwatch.hub.stores.packing import Body, Day, Newest, merged, newest_of, row_of, segments_of, tables_of
 from twinwatch.hub.stores.reading import day_of, unpack_newest
 from twinwatch.hub.stores.steps import HOUR
 
@@ -148,7 +148,7 @@ class Compaction:
             who = {"organization": organization_id, "server": server_id, "keep": keep}
             for one in found:
                 rolled = {"rolled_starts": one.rolled.starts, "rolled": one.rolled.packed}
-                await connection.execute(SQL["add_day"], {**who, **_row(one.segment), **rolled})
+                await connection.execute(SQL["add_day"], {**who, **row_of(one.segment), **rolled})
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +170,7 @@ def _taken(rows: Sequence[DictRow], shapes: Iterable[DictRow], before: Iterable[
             if (server_id, shape) not in known:
                 continue
             who = {"organization": organization_id, "server": server_id}
-            taken.segments.extend({**who, **_row(segment)} for segment in segments_of(shape, table))
+            taken.segments.extend({**who, **row_of(segment)} for segment in segments_of(shape, table))
             last = newest_of(table, newest.get((server_id, shape)))
             packed = {"times": pack_times(last.times), "readings": pack_values(last.values)}
             taken.newest.append({**who, "shape": shape, **packed})
@@ -182,18 +182,6 @@ def _merged(day: date, days: Iterable[DictRow], segments: Sequence[DictRow], sha
     for row in (*days, *sorted(segments, key=lambda one: int(one["id"]))):
         pieces[row["shape"]].append(Body(row["starts"], row["body"]))
     return merged(day, pieces, {row["id"]: row["series_ids"] for row in shapes})
-
-
-def _row(segment: Segment) -> dict[str, Any]:
-    return {
-        "shape": segment.shape,
-        "day": segment.day,
-        "first": instant(segment.first),
-        "last": instant(segment.last),
-        "samples": segment.samples,
-        "starts": segment.body.starts,
-        "body": segment.body.packed,
-    }
 
 
 async def _lead(connection: Connection) -> None:

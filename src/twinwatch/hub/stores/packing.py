@@ -11,13 +11,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import accumulate
+from typing import Any
 
 import msgspec
 import numpy as np
 
-from twinwatch.hub.stores import DAY_MILLISECONDS
+from twinwatch.hub.stores import DAY_MILLISECONDS, Points
 from twinwatch.hub.stores.columns import Times, Values, pack_times, pack_values, unpack_times, unpack_values
 from twinwatch.hub.stores.joining import Samples, joined_samples
+from twinwatch.hub.stores.log import instant
 from twinwatch.hub.stores.reading import day_of, start_of
 from twinwatch.hub.stores.rollups import pack_axis, pack_rolled, slots_of
 from twinwatch.hub.stores.steps import HOUR, ROLLED
@@ -146,6 +148,33 @@ def merged(day: date, pieces: Mapping[str, Sequence[Body]], series: Mapping[str,
         if segment is not None:
             found.append(Day(segment, _rolled(table)))
     return found
+
+
+def spread(shapes: Mapping[str, Sequence[int]], series_ids: Sequence[int], points: Points) -> list[Segment]:
+    """Segments that hold these points: each series in the first of the shapes that has it.
+
+    ``shapes`` are the series of each shape's columns, by the shape's id.
+    """
+    rows = dict(zip(series_ids, points.values, strict=True))
+    gap = np.full(len(points.times), np.nan)
+    found = []
+    for shape, numbers in sorted(shapes.items()):
+        columns = [rows.pop(number, gap) for number in numbers]
+        found += segments_of(shape, Table(points.times, columns))
+    return found
+
+
+def row_of(segment: Segment) -> dict[str, Any]:
+    """The parameters of the statements that write it."""
+    return {
+        "shape": segment.shape,
+        "day": segment.day,
+        "first": instant(segment.first),
+        "last": instant(segment.last),
+        "samples": segment.samples,
+        "starts": segment.body.starts,
+        "body": segment.body.packed,
+    }
 
 
 def table_of(body: Body) -> Table:

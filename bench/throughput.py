@@ -1,0 +1,165 @@
+"""How many samples a hub of two workers takes in when nobody waits: durably acknowledged over HTTP, on all cores that
+there are, the generator included. VictoriaMetrics is fed with the same samples by its own import API in the same run;
+it acknowledges from memory, and what came in the last seconds before a crash is lost.
+
+Batches are those of ``rig.crowd``: what a real agent sends in 30 s, some 300 samples, each a request of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sys
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from urllib.parse import urlsplit
+
+import msgspec
+
+from bench.figures import Figure, Peer
+from bench.rig import Failed
+from bench.rig.crowd import (
+    OWN,
+    SAMPLES_PER_BATCH,
+    SYSTEM,
+    TICK_MILLISECONDS,
+    Crowd,
+    Simulated,
+    now,
+)
+from bench.rig.line import Line
+from bench.rig.running import running
+from bench.rig.shelf import SECRET, shelf
+from bench.rig.up import bare_environment, free_port, temporary_folder
+from bench.rig.victoria import is_there, victoria
+from twinwatch.hub.keys import new_key
+from twinwatch.protocol import limits
+from twinwatch.protocol.codec import MSGPACK, decode
+from twinwatch.protocol.samples import Batch
+
+BUDGET = 1_000_000.0
+WORKERS = 2
+CONNECTIONS = 64
+BATCHES, QUICK_BATCHES = 400, 100
+"""That each connection has ready: making them must not be what is measured."""
+WARM_BATCHES = 5
+START_SECONDS = 60.0
+
+Sending = Callable[[], Awaitable[None]]
+
+
+async def measure(quick: bool) -> list[Figure]:
+    """Samples per second, and the peer's."""
+    batches = QUICK_BATCHES if quick else BATCHES
+    async with shelf() as one:
+        organization_id = await one.organization()
+        key = new_key("twe")
+        await one.owner.execute(
+            "insert into public.enrolment_keys (organization_id, name, prefix, hash) values (%s, 'bench', %s, %s)",
+            (organization_id, key.prefix, key.digest),
+        )
+        port = free_port()
+        environment = {
+            **bare_environment(),
+            "TWINWATCH_DATABASE_URL": one.owner_url,
+            "TWINWATCH_SECRET": SECRET.reveal(),
+            "TWINWATCH_DATA_DIR": str(one.folder / "hub"),
+        }
+        command = [sys.executable, "-P", "-m", "twinwatch.cli", "hub", "run", "--workers", str(WORKERS)]
+        command += ["--listen", f"127.0.0.1:{port}"]
+        log = one.folder / "hub.log"
+        async with running(command, environment, log):
+            await _answers(port)
+            crowd = Crowd(f"http://127.0.0.1:{port}", CONNECTIONS)
+            try:
+                await crowd.join(key.key)
+                bodies = {agent.number: _bodies(agent, batches) for agent in crowd.agents}
+                ours = await _rush([_pushing(agent, bodies[agent.number]) for agent in crowd.agents])
+            finally:
+                crowd.close()
+        stats = await one.store.stats()
+    sent = CONNECTIONS * (batches + WARM_BATCHES) * SAMPLES_PER_BATCH
+    if stats.samples < sent:
+        raise Failed(f"{sent} samples acknowledged, {stats.samples} kept")
+    peer = await _victoria(bodies)
+    return [Figure("ingest.throughput", "samples_per_second", ours, "{sample}/s", BUDGET, peer)]
+
+
+def _bodies(agent: Simulated, batches: int) -> list[bytes]:
+    oldest = now() - limits.PAST_MILLISECONDS + 3_600_000
+    return [agent.batch(oldest + (number + 1) * 2 * TICK_MILLISECONDS)[0] for number in range(batches + WARM_BATCHES)]
+
+
+def _pushing(agent: Simulated, bodies: Sequence[bytes]) -> list[Sending]:
+    async def push(body: bytes) -> None:
+        answer = await agent.line.post("samples", body)
+        if answer.status != 200:
+            raise Failed(f"a batch was refused: {answer.status} {answer.body[:300]!r}")
+
+    return [lambda body=body: push(body) for body in bodies]  # type: ignore[misc]
+
+
+async def _rush(connections: Sequence[Sequence[Sending]]) -> float:
+    """Samples per second with each connection sending its next batch when the last one is acknowledged."""
+
+    async def through(sendings: Sequence[Sending]) -> None:
+        for sending in sendings:
+            await sending()
+
+    await asyncio.gather(*(through(some[:WARM_BATCHES]) for some in connections))
+    began = time.perf_counter()
+    await asyncio.gather(*(through(some[WARM_BATCHES:]) for some in connections))
+    batches = sum(len(some) - WARM_BATCHES for some in connections)
+    return batches * SAMPLES_PER_BATCH / (time.perf_counter() - began)
+
+
+async def _victoria(bodies: dict[int, list[bytes]]) -> Peer | None:
+    if not is_there():
+        return None
+    folder = temporary_folder()
+    try:
+        async with victoria(folder) as node:
+            address = urlsplit(node.url)
+            lines: list[Line] = []
+            connections = []
+            for number, packed in bodies.items():
+                line = Line(str(address.hostname), int(address.port or 0), "")
+                lines.append(line)
+                connections.append([_importing(line, number, body) for body in packed])
+            rate = await _rush(connections)
+            for line in lines:
+                line.close()
+            return Peer("victoriametrics", rate)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _importing(line: Line, number: int, packed: bytes) -> Sending:
+    batch = decode(packed, Batch, MSGPACK, "zstd")
+    rows = []
+    for frame in batch.frames:
+        shape = SYSTEM if frame.shape == SYSTEM.id else OWN
+        for key, column in zip(shape.series, frame.columns, strict=True):
+            labels = {name.replace(".", "_"): value for name, value in key.labels.items()}
+            metric = {"__name__": key.metric.replace(".", "_"), "server": f"bench-{number}", **labels}
+            rows.append(msgspec.json.encode({"metric": metric, "values": column, "timestamps": frame.times}))
+    body = b"\n".join(rows)
+
+    async def send() -> None:
+        answer = await line.send("/api/v1/import", body)
+        if answer.status != 204:
+            raise Failed(f"an import was refused: {answer.status} {answer.body[:300]!r}")
+
+    return send
+
+
+async def _answers(port: int) -> None:
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end:
+        line = Line("127.0.0.1", port, "")
+        answer = await line.post("samples", b"")
+        line.close()
+        if answer.status == 401:
+            return
+        await asyncio.sleep(0.2)
+    raise Failed("the hub does not answer")

@@ -39,7 +39,7 @@ P95_BUDGET_SECONDS = 0.02
 
 async def measure(quick: bool) -> list[Figure]:
     """Latency of a push at a steady load; then batches per second when nobody waits."""
-    _allow_connections(AGENTS + 200)
+    allow_connections(AGENTS + 200)
     async with Up(agent=False) as up:
         crowd = Crowd(up.url, AGENTS)
         try:
@@ -65,7 +65,16 @@ async def measure(quick: bool) -> list[Figure]:
 
 
 async def _steady(crowd: Crowd, window_seconds: float) -> list[Figure]:
-    share = len(crowd.agents) / AGENTS
+    pushes, beats = await steady(crowd, window_seconds, AGENTS)
+    budgets = {"p50": None, "p95": P95_BUDGET_SECONDS, "p99": None}
+    shares = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
+    figures = [Figure("ingest", name, percentile(pushes, shares[name]), "s", budgets[name]) for name in shares]
+    return [*figures, Figure("ingest", "heartbeat_p95", percentile(beats, 0.95), "s")]
+
+
+async def steady(crowd: Crowd, window_seconds: float, agents: int) -> tuple[list[float], list[float]]:
+    """Seconds that pushes and heartbeats took, at the pace of so many agents however many the crowd has."""
+    share = len(crowd.agents) / agents
     plan = crowd.schedule(WARM_SECONDS + window_seconds, limits.PUSH_SECONDS * share, limits.HEARTBEAT_SECONDS * share)
     gc.freeze()
     gc.disable()  # a pause of the generator would be counted against the hub
@@ -78,10 +87,7 @@ async def _steady(crowd: Crowd, window_seconds: float) -> list[Figure]:
     beats = [one.seconds for one in counted if one.due.kind == "heartbeat"]
     late = percentile([one.late_seconds for one in counted], 0.95)
     _note(f"{len(pushes)} pushes, {len(beats)} heartbeats; the generator was {late * 1e3:.1f} ms late (p95), included")
-    budgets = {"p50": None, "p95": P95_BUDGET_SECONDS, "p99": None}
-    shares = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
-    figures = [Figure("ingest", name, percentile(pushes, shares[name]), "s", budgets[name]) for name in shares]
-    return [*figures, Figure("ingest", "heartbeat_p95", percentile(beats, 0.95), "s")]
+    return pushes, beats
 
 
 async def _flat_out(agents: list[Simulated], quick: bool) -> list[Figure]:
@@ -125,7 +131,7 @@ async def _read_back(up: Up, agent: Simulated) -> None:
         )
 
 
-def _allow_connections(wanted: int) -> None:
+def allow_connections(wanted: int) -> None:
     """Lets this process, and the hub that it starts, have so many sockets."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < wanted <= hard or hard == resource.RLIM_INFINITY:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from urllib.parse import urlsplit
@@ -28,11 +27,10 @@ from bench.rig.crowd import (
     now,
 )
 from bench.rig.line import Line
-from bench.rig.running import running
-from bench.rig.shelf import SECRET, shelf
-from bench.rig.up import bare_environment, free_port, temporary_folder
+from bench.rig.served import served
+from bench.rig.shelf import shelf
+from bench.rig.up import temporary_folder
 from bench.rig.victoria import is_there, victoria
-from twinwatch.hub.keys import new_key
 from twinwatch.protocol import limits
 from twinwatch.protocol.codec import MSGPACK, decode
 from twinwatch.protocol.samples import Batch
@@ -43,7 +41,6 @@ CONNECTIONS = 64
 BATCHES, QUICK_BATCHES = 400, 100
 """That each connection has ready: making them must not be what is measured."""
 WARM_BATCHES = 5
-START_SECONDS = 60.0
 
 Sending = Callable[[], Awaitable[None]]
 
@@ -51,32 +48,14 @@ Sending = Callable[[], Awaitable[None]]
 async def measure(quick: bool) -> list[Figure]:
     """Samples per second, and the peer's."""
     batches = QUICK_BATCHES if quick else BATCHES
-    async with shelf() as one:
-        organization_id = await one.organization()
-        key = new_key("twe")
-        await one.owner.execute(
-            "insert into public.enrolment_keys (organization_id, name, prefix, hash) values (%s, 'bench', %s, %s)",
-            (organization_id, key.prefix, key.digest),
-        )
-        port = free_port()
-        environment = {
-            **bare_environment(),
-            "TWINWATCH_DATABASE_URL": one.owner_url,
-            "TWINWATCH_SECRET": SECRET.reveal(),
-            "TWINWATCH_DATA_DIR": str(one.folder / "hub"),
-        }
-        command = [sys.executable, "-P", "-m", "twinwatch.cli", "hub", "run", "--workers", str(WORKERS)]
-        command += ["--listen", f"127.0.0.1:{port}"]
-        log = one.folder / "hub.log"
-        async with running(command, environment, log):
-            await _answers(port)
-            crowd = Crowd(f"http://127.0.0.1:{port}", CONNECTIONS)
-            try:
-                await crowd.join(key.key)
-                bodies = {agent.number: _bodies(agent, batches) for agent in crowd.agents}
-                ours = await _rush([_pushing(agent, bodies[agent.number]) for agent in crowd.agents])
-            finally:
-                crowd.close()
+    async with shelf() as one, served(one, WORKERS) as (url, key):
+        crowd = Crowd(url, CONNECTIONS)
+        try:
+            await crowd.join(key)
+            bodies = {agent.number: _bodies(agent, batches) for agent in crowd.agents}
+            ours = await _rush([_pushing(agent, bodies[agent.number]) for agent in crowd.agents])
+        finally:
+            crowd.close()
         stats = await one.store.stats()
     sent = CONNECTIONS * (batches + WARM_BATCHES) * SAMPLES_PER_BATCH
     if stats.samples < sent:
@@ -151,15 +130,3 @@ def _importing(line: Line, number: int, packed: bytes) -> Sending:
             raise Failed(f"an import was refused: {answer.status} {answer.body[:300]!r}")
 
     return send
-
-
-async def _answers(port: int) -> None:
-    end = time.monotonic() + START_SECONDS
-    while time.monotonic() < end:
-        line = Line("127.0.0.1", port, "")
-        answer = await line.post("samples", b"")
-        line.close()
-        if answer.status == 401:
-            return
-        await asyncio.sleep(0.2)
-    raise Failed("the hub does not answer")

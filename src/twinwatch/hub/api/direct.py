@@ -1,7 +1,7 @@
 """The shortest way for what comes most: a batch of samples goes from the connection to ingest without the router.
 
-What is not as agents make it (another key, a body that is too large or cannot be read, a failure) goes the usual way with
-the same bytes and is judged there: a batch counts once, however often it is taken.
+What is not as agents make it (another key, a body that is too large or cannot be read, a failure) goes the usual way
+with the same bytes and is judged there: a batch counts once, however often it is taken.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from twinwatch.monitors.systemd import groups, names, wording
@@ -98,6 +98,7 @@ def test_rows_that_are_none_are_left_out(listed: list[list[object]]) -> None:
 
 @given(st.sampled_from(["PropertiesChanged", "UnitNew", "UnitRemoved", "JobRemoved", "Reloading", "NameOwnerChanged"]),
        st.lists(ANYTHING, max_size=4), UNIT_NAMES)  # fmt: skip
+@example("JobRemoved", [None, None, "", []], "a.service")
 def test_no_signal_harms(member: str, body: list[object], name: str) -> None:
     for interface in ("org.freedesktop.systemd1.Manager", "org.freedesktop.DBus.Properties"):
         news(Heard(names.path_of(name), interface, member, body), {})

@@ -57,7 +57,7 @@ def news(signal: Heard, known: Mapping[str, Unit]) -> News:
             return News("reloaded")
         if signal.member == "JobRemoved" and len(body) > 3 and isinstance(body[2], str):
             # A job that did not do what it was for: a dependency failed, it took too long.
-            return News("unit", body[2]) if body[3] not in {"done", "skipped", "canceled"} else NOTHING
+            return News("unit", body[2]) if body[3] not in ("done", "skipped", "canceled") else NOTHING
         return NOTHING
     if signal.member == "NameOwnerChanged" and len(body) > 2 and body[2]:
         return News("replaced")

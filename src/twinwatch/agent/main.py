@@ -42,8 +42,8 @@ from twinwatch.world.shelf import FOLDER, FolderShelf
 from twinwatch.world.supervisor import Supervisor
 
 MONITORS_CONNECTIONS = 64
-SETTLE_SECONDS = 6.0
-"""After the start, every monitor has run twice."""
+SETTLE_SECONDS = (3.5, 30.0)
+"""After the start: once every monitor has run twice, and once everything was sent to the hub."""
 GIVE_BACK_SECONDS = 600.0
 MONITORS_ANSWER_BYTES = 8 << 20
 """Exporters of large machines say megabytes."""
@@ -184,7 +184,9 @@ def _lock(path: Path) -> int:
 
 def _started() -> None:
     gc.freeze()
-    asyncio.get_running_loop().call_later(SETTLE_SECONDS, _give_back)
+    loop = asyncio.get_running_loop()
+    loop.call_later(SETTLE_SECONDS[0], give_back)
+    loop.call_later(SETTLE_SECONDS[1], _give_back)
 
 
 def _give_back() -> None:

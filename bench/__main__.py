@@ -25,6 +25,8 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("name", nargs="*", help=f"which: {', '.join(known)}; default: all")
     parser.add_argument("--quick", action="store_true", help="a shorter look: at most a minute for each bench")
+    parser.add_argument("--seeds", type=int, help="simulate: how many")
+    parser.add_argument("--seed", type=int, help="simulate: this one alone, with all that happened in it")
     args = parser.parse_args(arguments)
     if unknown := sorted(set(args.name) - known.keys()):
         parser.error(f"no bench {', '.join(unknown)}; there are {', '.join(known)}")
@@ -33,7 +35,8 @@ def main(arguments: list[str] | None = None) -> int:
     for name in args.name or known:
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                figures = runner.run(known[name].measure(args.quick))
+                asked = {"seeds": args.seeds, "seed": args.seed} if name == "simulate" else {}
+                figures = runner.run(known[name].measure(args.quick, **asked))
             for figure in figures:
                 print(line(figure), flush=True)
         except Failed as err:

@@ -30,7 +30,9 @@ class Threshold(NamedTuple):
 Ladder = tuple[Threshold, ...]
 """Ascending by seconds; severities only rise."""
 Span = tuple[int, int]
-"""From, to: ms UTC."""
+"""From, to: ms UTC. The last ``RECOVERY_MILLISECONDS`` are the time in which everybody can be heard again."""
+RECOVERY_MILLISECONDS = 15_000
+"""After the hub was blind, a server gets so long to be heard: an agent that missed the hub tries every few seconds."""
 
 LATE, DOWN = "Server late", "Server down"
 """Names of the rules that come along; rules of an organization by these names stand in their place."""
@@ -62,8 +64,12 @@ def ladder_of(thresholds: Sequence[Threshold]) -> Ladder:
 
 
 def silence(last_sign_at: int, now: int, blind: Sequence[Span]) -> int:
-    """How long it could have been heard and was not, ms."""
-    lost = sum(max(0, min(to, now) - max(since, last_sign_at)) for since, to in blind)
+    """How long it could have been heard and was not, ms. Who was heard since the hub hears again needs no time."""
+    lost = sum(
+        max(0, min(to, now) - max(since, last_sign_at))
+        for since, to in blind
+        if last_sign_at < to - RECOVERY_MILLISECONDS
+    )
     return max(0, now - last_sign_at - lost)
 
 

@@ -20,6 +20,7 @@ from twinwatch.alerts.episodes import HEARTBEAT, key_of
 from twinwatch.alerts.forensics import CAUSES, Outside, cause_of, verdict_of
 from twinwatch.alerts.liveness import (
     FAST_SILENCE_MILLISECONDS,
+    RECOVERY_MILLISECONDS,
     Ladder,
     Signs,
     Span,
@@ -42,8 +43,6 @@ SQL = Statements("watchdog")
 LOOK_SECONDS = 2.0
 GAP_MILLISECONDS = 8_000
 """No look for so long: nobody was there to hear."""
-RECOVERY_MILLISECONDS = 15_000
-"""After being blind, a server gets so long to be heard again: an agent that missed the hub tries every few seconds."""
 REMEMBERED_MILLISECONDS = 3600 * 1000
 EXPECTED_MILLISECONDS = 10 * 60_000
 """Servers that were heard within so long are expected to go on."""

@@ -60,6 +60,7 @@ class AsgiHttp:
         self._client = client
         self._cut = asyncio.Event()
         self._lose = 0
+        self._repeat = 0
         self._refusals: list[tuple[str, Answer]] = []
         self._under_way: set[asyncio.Task[Answer]] = set()
 
@@ -79,6 +80,10 @@ class AsgiHttp:
     def lose_answers(self, count: int) -> None:
         """Let the next ``count`` requests reach the application, and lose its answers."""
         self._lose = count
+
+    def repeat(self, count: int) -> None:
+        """Let the next ``count`` requests reach the application twice, as when something on the way sends them anew."""
+        self._repeat = count
 
     def refuse(
         self,
@@ -168,6 +173,9 @@ class AsgiHttp:
             if urlsplit(url).path.endswith(route):
                 del self._refusals[place]
                 return refusal
+        if self._repeat:
+            self._repeat -= 1
+            await call(self._app, method, url, headers, body, client=self._client)
         answer = await call(self._app, method, url, headers, body, client=self._client)
         if self._lose:
             self._lose -= 1

@@ -14,9 +14,9 @@ A server whose network is cut reaches neither the hub nor a channel. All agents 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 from uuid import UUID
 
 from twinwatch.notify import Note, Outcome, Retry
@@ -52,11 +52,13 @@ class Heard(NamedTuple):
 class StagedServer:
     """A server: its agent, its network and what the agent watches."""
 
-    def __init__(self, name: str, agent: StagedAgent, gauge: Gauge, host: PaperHost, bus: PaperBus) -> None:
+    def __init__(self, name: str, agent: StagedAgent, gauge: Gauge, host: PaperHost, bus: PaperBus, ip: str) -> None:
         self.name = name
         self.agent = agent
         self.gauge = gauge
         self.id = UUID(int=0)
+        self.ip = ip
+        """Where the hub hears it from."""
         self.running = False
         self._host = host
         self._bus = bus
@@ -112,12 +114,14 @@ class Incident:
         self.owner = owner
         self.office = stage.post_office
         self.office.fails = self._fails
+        self.failure: Callable[[str, str, Note], Outcome | None] = lambda kind, to, note: None
+        """What becomes of a message; None lets it arrive."""
         self.servers: list[StagedServer] = []
         self._marked = stage.clock.now()
         self._from = 0
 
     @classmethod
-    async def begin(cls, stage: HubStage, folder: Path, *, servers: int = 1) -> Incident:
+    async def begin(cls, stage: HubStage, folder: Path, *, servers: int = 1) -> Self:
         """So many servers run and are known to the hub, each in a network of its own, and agents hold their bundles."""
         organization = await stage.organization("Acme", plan="pro")
         owner = await stage.person(organization, "owner")
@@ -183,7 +187,7 @@ class Incident:
         name = f"web-{number}"
         state = folder / name
         state.mkdir(parents=True)
-        gauge = Gauge()
+        gauge, ip = Gauge(), f"203.0.{number}.7"
         host = PaperHost({BOOT: "boot-1", SYSTEMD: ""})
         bus = PaperBus({JOBS: "[[]]"})
         agent = StagedAgent(
@@ -196,10 +200,10 @@ class Incident:
             bus=bus,
             net=PaperNet({}),
             post_office=self.office,
-            ip=f"203.0.{number}.7",
+            ip=ip,
             server_name=name,
         )
-        return StagedServer(name, agent, gauge, host, bus)
+        return StagedServer(name, agent, gauge, host, bus, ip)
 
     async def _app(self, scope: Any, receive: Any, send: Any) -> None:
         if not self.stage.runs:
@@ -230,10 +234,6 @@ class Incident:
         if note.teller == "agent" and any(one.name == note.sender and one.cut_off for one in self.servers):
             return Retry("network is unreachable")
         return self.failure(kind, to, note)
-
-    def failure(self, kind: str, to: str, note: Note) -> Outcome | None:
-        """What becomes of a message; None lets it arrive. Replace it."""
-        return None
 
 
 async def _lasting_session(stage: HubStage, player: Player) -> None:

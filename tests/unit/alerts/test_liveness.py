@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twinwatch.alerts.blindness import Heard, is_suspected
-from twinwatch.alerts.liveness import REBOOT_MILLISECONDS, Signs, Threshold, ladder_of, level_of, silence
+from twinwatch.alerts.liveness import (
+    REBOOT_MILLISECONDS,
+    RECOVERY_MILLISECONDS,
+    Signs,
+    Threshold,
+    ladder_of,
+    level_of,
+    silence,
+)
 
 LADDER = ladder_of([Threshold(120, "down", "Server down"), Threshold(90, "warning", "Server late")])
 T = 1_767_225_600_000
@@ -33,6 +41,8 @@ def test_time_in_which_nobody_could_hear_does_not_count() -> None:
     assert level_of(Signs(T), LADDER, T + 179_000, blind) == 0
     assert level_of(Signs(T), LADDER, T + 181_000, blind) == 1
     assert level_of(Signs(T), LADDER, T + 211_000, blind) == 2
+    heard_again = T + 100_000 - RECOVERY_MILLISECONDS
+    assert level_of(Signs(heard_again), LADDER, heard_again + 121_000, blind) == 2, "it needs no time to be heard again"
 
 
 @given(st.integers(0, 10**6), st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 10**6)), max_size=5))

@@ -6,8 +6,9 @@ The laws, of DESIGN.md section 4:
 1. *told*: every silence of more than two minutes that the hub was there for is told to somebody by two minutes after
    the last sign of life plus one look;
 2. *once*: no channel is told twice of the beginning, of the worsening, or of the end of one episode, except in the
-   windows that docs/adr/0018 names;
-3. *ends*: whoever was told of a beginning is told of its end, and no alert stays open;
+   windows that docs/adr/0015 names;
+3. *ends*: whoever was told of a beginning is told of its end, unless the provider refuses that for good, and no alert
+   stays open;
 4. *true*: nobody is told that a server is down while its heartbeats arrive.
 """
 
@@ -101,6 +102,8 @@ class Simulation:
         self._folder = folder
         self.outcomes = Outcomes(seed)
         self._failing: dict[str, str] = {}
+        self._refused: set[tuple[str, str]] = set()
+        """Ends that a provider refused for good: address and key."""
         self._hub_spans: list[list[int]] = []
 
     async def run(self) -> Outcomes:
@@ -221,7 +224,10 @@ class Simulation:
             failing = self._chance.choice(("", "retry"))
         if failing == "retry":
             return Retry("busy")
-        return Refused("not today") if failing == "refuse" else None
+        if failing != "refuse":
+            return None
+        self._refused |= {(to, subject.key) for subject in note.subjects if subject.occasion == "resolved"}
+        return Refused("not today")
 
     async def _heal(self) -> None:
         self._failing.clear()
@@ -329,7 +335,7 @@ class Simulation:
                 elif subject.occasion == "resolved":
                     ended.add((one.to, subject.key))
         for (to, key), what in began.items():
-            if (to, key) not in ended:
+            if (to, key) not in ended | self._refused:
                 self._break("ends", f"{to} never heard the end of {key} ({what})")
 
     async def _judge_true(self) -> None:

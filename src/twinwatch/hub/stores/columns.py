@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import zstandard
 from numpy.typing import NDArray
-from pcodec import ChunkConfig, DeltaSpec, standalone
+from pcodec import ChunkConfig, DeltaSpec, ModeSpec, standalone
 
 Times = NDArray[np.int64]
 Values = NDArray[np.float64]
@@ -40,6 +40,7 @@ THOROUGH = (
     ChunkConfig(compression_level=12, delta_spec=DeltaSpec.no_op()),
     ChunkConfig(compression_level=12, delta_spec=DeltaSpec.try_consecutive(1)),
     ChunkConfig(compression_level=12, delta_spec=DeltaSpec.try_lookback()),
+    ChunkConfig(compression_level=12, delta_spec=DeltaSpec.try_lookback(), mode_spec=ModeSpec.classic()),
 )
 """What is written once and kept for months is tried in each of these ways: a tenth smaller than what pcodec chooses."""
 

@@ -20,7 +20,7 @@ TESTS := house unit contract service story e2e
 # Debian's names of what some tests drive: a browser, another PostgreSQL, a C# compiler.
 DEBIAN := chromium dbus libmono-system-net-http4.0-cil mono-mcs mono-runtime openssl postgresql systemd
 # What the benches measure beside.
-PEERS := prometheus prometheus-node-exporter victoria-metrics
+PEERS := prometheus prometheus-alertmanager prometheus-node-exporter victoria-metrics
 export NEXT_TELEMETRY_DISABLED := 1
 
 # The first python that is new enough; `make PYTHON=/path/to/python3.12 up` chooses another.

@@ -52,6 +52,15 @@ class Person:
                 raise Failed(f"{method} {path}: {answer.status} {(await answer.text())[:500]}")
             return await answer.json()
 
+    async def forget(self, path: str) -> None:
+        """Deletes what is there.
+
+        Raises: Failed for a refusal.
+        """
+        async with self._session.delete(self._url + path) as answer:
+            if answer.status >= 300:
+                raise Failed(f"DELETE {path}: {answer.status} {(await answer.text())[:500]}")
+
     async def close(self) -> None:
         """Closes the connections."""
         await self._session.close()

@@ -1,4 +1,4 @@
-"""How tries are kept and summed, and when the hub doubts its own sight."""
+"""How tries are kept and summed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twinwatch.hub.probing.history import HOUR, Result, hour_of, packed, points_of, spoken_for, summed, unpacked
-from twinwatch.hub.probing.sight import LONGEST_SECONDS, Sight
 
 HOURS = 1_700_000_000_000 // HOUR * HOUR
 
@@ -60,35 +59,3 @@ def test_spans_without_tries_are_left_out() -> None:
         (0, 1.0, 1.0, 1.0),
         (600_000, 4.0, 3.0, 5.0),
     ]
-
-
-def test_most_networks_failing_at_once_make_the_hub_doubt_itself() -> None:
-    sight = Sight()
-    for number in range(5):
-        sight.note(f"198.51.{number}.0/24", 0.0, failed=False)
-    for number in range(2):
-        sight.note(f"198.51.{number}.0/24", 10.0, failed=True)
-    assert not sight.is_doubtful(10.0), "two of five"
-    sight.note("198.51.2.0/24", 11.0, failed=True)
-    assert sight.is_doubtful(11.0)
-    sight.note("198.51.0.0/24", 12.0, failed=False)
-    assert not sight.is_doubtful(12.0), "one answers again"
-
-
-def test_one_network_with_many_sites_is_an_outage_of_theirs() -> None:
-    sight = Sight()
-    for _ in range(100):
-        sight.note("198.51.100.0/24", 1.0, failed=True)
-        sight.note("", 1.0, failed=True)
-    assert not sight.is_doubtful(2.0)
-
-
-def test_a_doubt_that_lasts_too_long_is_an_outage() -> None:
-    sight = Sight()
-    at = 0.0
-    while at <= LONGEST_SECONDS:
-        for number in range(3):
-            sight.note(f"198.51.{number}.0/24", at, failed=True)
-        assert sight.is_doubtful(at)
-        at += 60.0
-    assert not sight.is_doubtful(at)

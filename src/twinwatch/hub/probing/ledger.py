@@ -77,7 +77,7 @@ class Ledger:
         self._patience = patience
 
     async def write(self, tries: Sequence[Tried]) -> int:
-        """Writes down those whose lease still holds, at most one for each probe; how many is the result.
+        """Writes down those whose lease still holds; how many is the result.
 
         Raises: DatabaseAway.
         """
@@ -89,7 +89,10 @@ class Ledger:
             }
             rows = await (await connection.execute(SQL["held"], asked)).fetchall()
             held = {row["id"]: row for row in rows}
-            lasting = [one for one in tries if one.row["id"] in held]
+            # A probe may be there twice, where the lease of one try ended before it was written down.
+            lasting = [
+                one for one in tries if one.row["id"] in held and held[one.row["id"]]["lease"] == one.row["lease"]
+            ]
             if not lasting:
                 return 0
             await self._write_states(connection, lasting, held)

@@ -27,7 +27,7 @@ from twinwatch.hub.probing.judge import DEFAULTS, METRICS, Judgement, Memory, Tr
 from twinwatch.hub.probing.keeper import Keeper, Unusable
 from twinwatch.hub.probing.kinds import LONGEST_SECONDS, Outcome, ProbeKind, tried
 from twinwatch.hub.probing.ledger import SQL, Ledger, Tried
-from twinwatch.hub.probing.sight import NotingNet, Sight
+from twinwatch.hub.probing.sight import NotingNet, Place, Sight
 from twinwatch.hub.probing.witnesses import WAIT_SECONDS, Sighting, Witnesses
 from twinwatch.hub.rules import effective
 from twinwatch.hub.stores.log import instant
@@ -82,7 +82,7 @@ class Pinger:
         self._canaries = canaries
         self._world = world
         self._at_once = at_once
-        self._sight = Sight()
+        self._sight = Sight(world.clock, world.net)
         self._rules: OrderedDict[UUID, tuple[int, list[DictRow]]] = OrderedDict()
         self._tries: set[asyncio.Task[None]] = set()
         self._running: Counter[UUID] = Counter()
@@ -211,29 +211,31 @@ class Pinger:
             now = self._clock.now()
             seen = Try(row["name"], "", now, interval, outcome)
             return Tried(row, now, "", outcome, judged(memory, rules, seen))
-        outcome, network = await self._outcome(probe)
+        outcome, network, place = await self._outcome(probe)
         now = self._clock.now()
         seen = Try(row["name"], probe.host, now, interval, outcome)
         judgement = judged(memory, rules, seen)
-        if row["state"] != "down":
-            self._sight.note(network, self._world.clock.monotonic(), failed=_is_lost(outcome))
+        if outcome.state in ("up", "degraded"):
+            self._sight.reached(network, place)
         sighting = await self._seen_by_others(row, probe, outcome, judgement)
-        if await self._is_doubted(outcome, judgement, sighting):
+        if await self._is_doubted(outcome, judgement, sighting, network):
             self._held_back.setdefault(row["organization_id"], set()).add(row["name"])
             told = f"not judged: the hub itself may be cut off ({outcome.message})"
             outcome = Outcome("unknown", "hub-blind", told)
             judgement = judged(memory, rules, seen._replace(outcome=outcome))
+        elif judgement.state == "down":
+            self._sight.lost(network)
         return Tried(row, now, probe.shown, outcome, judgement, sighting)
 
-    async def _outcome(self, probe: ProbeKind) -> tuple[Outcome, str]:
-        """What a try comes to, and the network that it went to."""
+    async def _outcome(self, probe: ProbeKind) -> tuple[Outcome, str, Place]:
+        """What a try comes to, and the network and place that it went to."""
         net = NotingNet(self._world.net)
         try:
             async with asyncio.timeout(LONGEST_SECONDS + SLACK_SECONDS):
                 outcome = await tried(probe, replace(self._world, net=net), self._clock.now())
         except TimeoutError:
             outcome = Outcome("unknown", "hub-slow", "the try came to no end in time; the hub may be overloaded")
-        return outcome, network_of(net.address)
+        return outcome, network_of(net.address), (net.address, net.port)
 
     async def _seen_by_others(
         self, row: DictRow, probe: ProbeKind, outcome: Outcome, judgement: Judgement
@@ -246,12 +248,14 @@ class Pinger:
         besides = [] if row["server_id"] is None else [row["server_id"]]
         return await self._witnesses.ask(row["organization_id"], question, besides=besides)
 
-    async def _is_doubted(self, outcome: Outcome, judgement: Judgement, sighting: Sighting | None) -> bool:
+    async def _is_doubted(
+        self, outcome: Outcome, judgement: Judgement, sighting: Sighting | None, network: str
+    ) -> bool:
         """Whether the failure says more about the hub than about the target."""
         if not _is_lost(outcome) or (sighting is not None and sighting.down and not sighting.up):
             return False
         if not self._canaries.there:
-            return _fires(judgement) and self._sight.is_doubtful(self._world.clock.monotonic())
+            return _fires(judgement) and await self._sight.is_doubtful(network)
         return await self._canaries.fail_now() if _fires(judgement) else self._canaries.fail
 
     async def _write_down(self) -> None:
@@ -315,7 +319,8 @@ class Pinger:
         if self._canaries.fail:
             for row in await self._ledger.overdue(now - OVERDUE_MILLISECONDS):
                 self._held_back.setdefault(row["organization_id"], set()).update(row["names"])
-        if self._canaries.fail or self._sight.is_doubtful(self._world.clock.monotonic()):
+        doubtful = bool(self._held_back) and not self._canaries.there and await self._sight.is_doubtful()
+        if self._canaries.fail or doubtful:
             for organization, names in self._held_back.items():
                 await self._ledger.blind(organization, sorted(names))
         else:

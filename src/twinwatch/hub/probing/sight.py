@@ -1,28 +1,41 @@
 """Whether it is the hub that does not see, rather than the targets that do not answer.
 
-Judged by networks (/24, /48) and not by names: one machine that goes down takes all of its sites with it, and that is
-no blindness. Only trouble that is new counts; what has been down for long says nothing about the hub.
+Before a failure is told, a few targets of other networks (/24, /48) that lately answered are connected to: if none of
+them does any more, the hub is likely cut off. By networks and not by names: one machine that goes down takes all of its
+sites with it, and that is no blindness.
 """
 
 from __future__ import annotations
 
-from twinwatch.world.net import Family, Net, Stream, TlsWanted
+import asyncio
+from collections import OrderedDict
 
-WINDOW_SECONDS = 90.0
-"""Tries are a minute apart: targets that are cut off at the same moment fail within so long."""
-LEAST_NETWORKS = 3
-SHARE = 0.5
+from twinwatch.world.clock import Clock
+from twinwatch.world.net import Family, Net, NetFailed, Stream, TlsWanted
+
+OTHERS = 2
+"""Fewer other networks tell nothing."""
+ASKED = 6
+ANSWERED_SECONDS = 7200.0
+"""What answered longer ago says nothing when it fails."""
+CONNECT_SECONDS = 3.0
+FRESH_SECONDS = 5.0
+"""So long one look stands for all that fail meanwhile."""
 LONGEST_SECONDS = 600.0
 """So long a blindness is an outage: everybody is told of their own."""
-REMEMBERED = 10_000
+REMEMBERED = 1_000
+
+Place = tuple[str, int]
+"""Address and port."""
 
 
 class NotingNet:
-    """The network door, for one try: it notes the first address that was gone to."""
+    """The network door, for one try: it notes the first place that was gone to."""
 
     def __init__(self, net: Net) -> None:
         self._net = net
         self.address = ""
+        self.port = 0
 
     async def resolve(self, host: str, *, family: Family = "any", timeout_seconds: float) -> tuple[str, ...]:
         """See ``Net``."""
@@ -36,6 +49,8 @@ class NotingNet:
 
     async def connect(self, address: str, port: int, *, timeout_seconds: float) -> Stream:
         """See ``Net``."""
+        if not self.port:
+            self.address, self.port = address, port
         return await self._net.connect(address, port, timeout_seconds=timeout_seconds)
 
     async def query(self, address: str, port: int, content: bytes, *, timeout_seconds: float) -> bytes:
@@ -48,29 +63,54 @@ class NotingNet:
 
 
 class Sight:
-    """What this process has lately seen of the networks that were well before. Times are seconds that never jump."""
+    """What this process has lately reached. ``net`` is guarded; the clock is this machine's."""
 
-    def __init__(self) -> None:
-        self._seen: dict[str, tuple[float, float]] = {}
-        self._doubtful_since: float | None = None
+    def __init__(self, clock: Clock, net: Net) -> None:
+        self._clock = clock
+        self._net = net
+        self._answered: OrderedDict[str, tuple[float, Place]] = OrderedDict()
+        self._looking = asyncio.Lock()
+        self._looked_at = float("-inf")
+        self._none_answers = False
+        self._since: float | None = None
 
-    def note(self, network: str, now: float, *, failed: bool) -> None:
-        """A try of what was not known to be down. An empty network says nothing."""
-        if not network:
-            return
-        good, bad = self._seen.pop(network, (float("-inf"), float("-inf")))
-        self._seen[network] = (good, now) if failed else (now, bad)
-        while len(self._seen) > REMEMBERED:
-            del self._seen[next(iter(self._seen))]
+    def reached(self, network: str, place: Place) -> None:
+        """A place of this network answered; without a network or a port it says nothing."""
+        if network and place[1]:
+            self._answered[network] = (self._clock.monotonic(), place)
+            self._answered.move_to_end(network)
+            while len(self._answered) > REMEMBERED:
+                self._answered.popitem(last=False)
 
-    def is_doubtful(self, now: float) -> bool:
-        """Whether most networks have lately failed at once."""
-        lately = [(good, bad) for good, bad in self._seen.values() if max(good, bad) >= now - WINDOW_SECONDS]
-        # One that has answered since its failure does answer.
-        failed = sum(bad > good for good, bad in lately)
-        if failed < LEAST_NETWORKS or failed <= SHARE * len(lately):
-            self._doubtful_since = None
+    def lost(self, network: str) -> None:
+        """What is there is down for certain: its failures say nothing about the hub any more."""
+        self._answered.pop(network, None)
+
+    async def is_doubtful(self, besides: str = "") -> bool:
+        """Whether nothing answers of what lately did, this network left out: by a look of this moment or nearly so."""
+        async with self._looking:
+            if self._clock.monotonic() - self._looked_at >= FRESH_SECONDS:
+                self._none_answers = await self._look(besides)
+                self._looked_at = self._clock.monotonic()
+                if not self._none_answers:
+                    self._since = None
+                elif self._since is None:
+                    self._since = self._looked_at
+            return self._since is not None and self._clock.monotonic() - self._since <= LONGEST_SECONDS
+
+    async def _look(self, besides: str) -> bool:
+        oldest = self._clock.monotonic() - ANSWERED_SECONDS
+        lately = [
+            place for network, (at, place) in self._answered.items() if network != besides and at >= oldest
+        ]  # fmt: skip
+        if len(lately) < OTHERS:
             return False
-        if self._doubtful_since is None:
-            self._doubtful_since = now
-        return now - self._doubtful_since <= LONGEST_SECONDS
+        return not any(await asyncio.gather(*(self._answers(place) for place in lately[-ASKED:])))
+
+    async def _answers(self, place: Place) -> bool:
+        try:
+            (await self._net.connect(*place, timeout_seconds=CONNECT_SECONDS)).close()
+        except NetFailed as err:
+            # One that refuses is there to do so.
+            return err.reason == "connection-refused"
+        return True

@@ -49,7 +49,7 @@ order by r.id
 
 -- name: held
 -- Of these tries those whose lease still holds. The others' probes were changed, or taken up by another hub.
-select p.id, p.organization_id, p.server_id, p.state, p.reason, p.since, p.last_at, s.level, s.ladder
+select p.id, p.lease, p.organization_id, p.server_id, p.state, p.reason, p.since, p.last_at, s.level, s.ladder
 from unnest(%(ids)s::uuid[], %(leases)s::uuid[], %(versions)s::bigint[]) as t (id, lease, version)
 join public.probes as p on p.id = t.id and p.lease = t.lease and p.version = t.version and p.enabled
 left join public.servers as s on s.organization_id = p.organization_id and s.id = p.server_id

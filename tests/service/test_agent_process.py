@@ -142,6 +142,15 @@ def test_the_agent_loads_nothing_of_the_hub_and_no_web_server() -> None:
     assert loaded & {*hub_only, "twinwatch.hub", "twinwatch.testing", "aiohttp.web", "aiohttp.test_utils"} == set()
 
 
+def test_what_a_quiet_agent_does_not_need_is_not_loaded() -> None:
+    listing = "import twinwatch.agent.main, twinwatch.agent.local.server, sys; print(*sys.modules)"
+    loaded = set(
+        subprocess.run([sys.executable, "-c", listing], check=True, capture_output=True).stdout.decode().split()
+    )
+    libraries = {"frozenlist._frozenlist"}
+    assert loaded & libraries == set()
+
+
 def answers(path: Path) -> bool:
     with suppress(NotRunning):
         return bool(ask(path, "GET", "/api/v1/status"))

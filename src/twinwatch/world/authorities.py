@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
+
+from twinwatch.world.variables import variables
 
 PLACES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 """What OpenSSL takes in place of the system's own (openssl-env(7))."""
@@ -21,16 +22,6 @@ def tls_context(*, verify: bool = True) -> ssl.SSLContext:
     return context
 
 
-@contextmanager
-def no_authorities() -> Iterator[None]:
+def no_authorities() -> AbstractContextManager[None]:
     """Contexts that are made within trust nobody, and cost nothing. For imports that make them unasked."""
-    before = {name: os.environ.get(name) for name in PLACES}
-    os.environ.update(dict.fromkeys(PLACES, os.devnull))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+    return variables(dict.fromkeys(PLACES, os.devnull))

@@ -23,9 +23,11 @@ from twinwatch.world.addresses import is_loopback
 from twinwatch.world.authorities import no_authorities, tls_context
 from twinwatch.world.guard import Guard
 from twinwatch.world.guard import NotAllowed as GuardRefused
+from twinwatch.world.variables import variables
 
 # aiohttp makes a context with all authorities of the system when it is imported. Ours is made when TLS is first used.
-with no_authorities():
+# frozenlist's extension brings libstdc++ along, more than a megabyte, for lists that have no more than some entries.
+with no_authorities(), variables({"FROZENLIST_NO_EXTENSIONS": "1"}):
     import aiohttp
     import yarl
 

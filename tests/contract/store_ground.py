@@ -1,6 +1,6 @@
 """What a sample store is put on for its contract: servers with series, and a way to let the engine do its work.
 
-An engine joins the suite by a subclass of ``Ground`` in ``GROUNDS``.
+An engine joins the suite by a subclass of ``Ground`` in ``grounds.GROUNDS``.
 """
 
 from __future__ import annotations
@@ -70,7 +70,11 @@ class Ground:
 
     store: SampleStore
     lawful: ClassVar[bool] = True
-    """Whether the laws are tried here: they settle by themselves, at moments of their own."""
+    """Whether the laws are tried here: they settle by themselves, at moments of their own, and take long."""
+    is_exact: ClassVar[bool] = True
+    """Whether values come back to the last bit; else to 9 digits."""
+    tells_size: ClassVar[bool] = True
+    """Whether the engine knows how many bytes it takes."""
 
     async def server(self, series: int = 2, organization_id: UUID | None = None) -> Server:
         """A new server, of a new organization unless one is named."""
@@ -221,6 +225,3 @@ class DaysGround(SegmentsGround):
 
     name: ClassVar[str] = "days"
     days: ClassVar[int] = 2
-
-
-GROUNDS: list[Any] = [MemoryGround, BlocksGround, SegmentsGround, DaysGround]

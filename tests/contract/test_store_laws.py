@@ -15,7 +15,8 @@ from twinwatch.testing.fakes import EPOCH
 from twinwatch.testing.postgres import Cluster
 from twinwatch.testing.stores import MemoryStore
 
-from .store_ground import DAY, GROUNDS, HOUR, Ground, Server, Ticks
+from .grounds import GROUNDS
+from .store_ground import DAY, HOUR, Ground, Server, Ticks
 
 TIMES = st.integers(0, 3 * DAY).map(lambda offset: EPOCH - 3 * DAY + offset)
 MEASURES: list[Measure] = ["mean", "min", "max", "sum", "count"]

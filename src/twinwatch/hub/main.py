@@ -71,8 +71,7 @@ from twinwatch.hub.settings import Misconfigured, Settings
 from twinwatch.hub.shapes import Shapes
 from twinwatch.hub.silences import Silences
 from twinwatch.hub.sockets import listen
-from twinwatch.hub.stores import SampleStore
-from twinwatch.hub.stores.blocks import BlocksStore
+from twinwatch.hub.stores.engines import Keeping
 from twinwatch.hub.throttle import Throttle
 from twinwatch.hub.vault import Vault
 from twinwatch.hub.views import PROBLEMS
@@ -129,7 +128,8 @@ class Hub:
         self._clock = clock
         self.database = Database(url)
         self._tasks: list[asyncio.Task[None]] = []
-        self._store: SampleStore = BlocksStore(self.database)
+        self._keeping = Keeping(settings.engine, self.database)
+        self._store = self._keeping.store
         self._history = History(clock, self.database)
         self._plans = Plans(self.database, settings.retention_days)
         self.live = Live()
@@ -232,9 +232,15 @@ class Hub:
         """
         try:
             await self.database.open()
-            await self._store.tend(self._clock.now(), await self._plans.retention())
+            retention = await self._plans.retention()
         except (DatabaseAway, TimeoutError) as err:
             raise Misconfigured(f"database unreachable as the hub's own role: {err}") from err
+        try:
+            await self._keeping.tend(self._clock.now(), retention)
+        except DatabaseAway as err:
+            await self._keeping.close()
+            await self.database.close()
+            raise Misconfigured(f"samples cannot be kept: {err}") from err
         workers: dict[str, Callable[[], Awaitable[None]]] = {
             "ingest": self._ingest.run,
             "controls": self._controls.run,
@@ -259,6 +265,7 @@ class Hub:
         await self._controls.close()
         await _ended(self._tasks)
         await self._outbox.drain()
+        await self._keeping.close()
         await self.database.close()
 
     async def look(self) -> None:
@@ -273,12 +280,13 @@ class Hub:
         self.live.close()
         self._outbox.abandon()
         await _ended(self._tasks)
+        await self._keeping.close()
         await self.database.close()
 
     async def _tend(self) -> None:
         while True:
             await asyncio.sleep(TEND_SECONDS)
-            await self._store.tend(self._clock.now(), await self._plans.retention())
+            await self._keeping.tend(self._clock.now(), await self._plans.retention())
             await self._history.prune(self._clock.now())
 
 

@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from twinwatch.alerts.liveness import DOWN, LATE, Ladder, Threshold
 from twinwatch.hub.probing.canaries import canary_of
+from twinwatch.hub.stores.engines import Engine, engine_of
 from twinwatch.world.mail import Relay, Security
 from twinwatch.world.secret import Secret
 
@@ -70,6 +71,8 @@ class Settings:
     """Whether what users name (webhooks, probes) may be in private networks. Metadata addresses never are."""
     canaries: tuple[str, ...] = ()
     """What the hub reaches as long as it is not itself cut off: ``host:port`` or URLs."""
+    engine: Engine = field(default_factory=Engine)
+    """What keeps the samples."""
     dead_man_url: str = ""
     """Asked for every minute while all is well, so that somebody outside notices when it is not."""
 
@@ -105,6 +108,7 @@ def settings_from(
         agents_relay=_checked_relay(env, "TWINWATCH_AGENTS_SMTP_URL"),
         private_networks=_flag(env, "TWINWATCH_ALLOW_PRIVATE_NETWORKS"),
         canaries=_canaries(env.get("TWINWATCH_CANARIES", "")),
+        engine=named_engine(env.get("TWINWATCH_SAMPLE_STORE", ""), "TWINWATCH_SAMPLE_STORE"),
         dead_man_url=_dead_man(env.get("TWINWATCH_DEAD_MAN_URL", "").strip()),
     )
 
@@ -138,6 +142,17 @@ def _canaries(text: str) -> tuple[str, ...]:
     except ValueError as err:
         raise Misconfigured(str(err)) from None
     return found
+
+
+def named_engine(text: str, name: str) -> Engine:
+    """The engine that somebody named.
+
+    Raises: Misconfigured, which does not repeat it: a password may stand there.
+    """
+    try:
+        return engine_of(text)
+    except ValueError as err:
+        raise Misconfigured(f"{name}: {err}") from None
 
 
 def _dead_man(url: str) -> str:

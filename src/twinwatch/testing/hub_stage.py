@@ -29,6 +29,7 @@ from twinwatch.hub.main import Hub
 from twinwatch.hub.migrations import migrate
 from twinwatch.hub.policies import add_defaults
 from twinwatch.hub.settings import Patience, Settings
+from twinwatch.hub.stores.engines import Engine
 from twinwatch.protocol import codec
 from twinwatch.protocol.alerts import AlertAnswers, AlertEvent, AlertEvents, Told
 from twinwatch.protocol.checks import Report
@@ -203,6 +204,7 @@ class HubStage:
         canaries: tuple[str, ...] = (),
         net: Net | None = None,
         dead_man_url: str = "",
+        engine: Engine | None = None,
         alone: bool = True,
     ) -> None:
         self._alone = alone
@@ -219,6 +221,7 @@ class HubStage:
             private_networks=private_networks,
             canaries=canaries,
             dead_man_url=dead_man_url,
+            engine=engine or Engine(),
         )
         self.post_office = PostOffice(self.clock)
         """What the hub's channels have said."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from twinwatch.hub.settings import Misconfigured, Settings, settings_from
+from twinwatch.hub.stores.engines import Engine
 
 
 def settings(folder: Path, *, listen: str = "127.0.0.1:8400", public_url: str = "", **environment: str) -> Settings:
@@ -59,3 +60,31 @@ def test_samples_are_kept_for_days_that_a_calendar_has(tmp_path: Path, days: str
 def test_late_comes_before_down(tmp_path: Path, late: str, down: str) -> None:
     with pytest.raises(Misconfigured, match="TWINWATCH_DOWN_AFTER"):
         settings(tmp_path, TWINWATCH_LATE_AFTER=late, TWINWATCH_DOWN_AFTER=down)
+
+
+def test_samples_are_kept_where_they_are_said_to_be(tmp_path: Path) -> None:
+    assert settings(tmp_path).engine == Engine("blocks")
+    assert settings(tmp_path, TWINWATCH_SAMPLE_STORE="blocks").engine == Engine("blocks")
+    single = settings(tmp_path, TWINWATCH_SAMPLE_STORE="victoriametrics:http://a:8428/").engine
+    assert single == Engine("victoriametrics", ("http://a:8428",))
+    cluster = settings(tmp_path, TWINWATCH_SAMPLE_STORE="victoriametrics:http://a:8480, https://b/vm").engine
+    assert cluster == Engine("victoriametrics", ("http://a:8480", "https://b/vm"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "prometheus",
+        "blocks:http://hidden",
+        "victoriametrics",
+        "victoriametrics:hidden:8428",
+        "victoriametrics:ftp://hidden",
+        "victoriametrics:http://hidden,http://hidden,http://hidden",
+        "victoriametrics:http://hidden:port",
+        "victoriametrics:http://u:hidden@a?x=1",
+    ],
+)
+def test_a_store_that_is_none_is_refused_without_repeating_it(tmp_path: Path, text: str) -> None:
+    with pytest.raises(Misconfigured, match="TWINWATCH_SAMPLE_STORE") as caught:
+        settings(tmp_path, TWINWATCH_SAMPLE_STORE=text)
+    assert "hidden" not in str(caught.value)

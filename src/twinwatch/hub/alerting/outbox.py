@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import count
@@ -35,6 +35,8 @@ LOOK_SECONDS = 0.5
 CHANNELS = 20
 """Most channels that are claimed at a time."""
 SENDERS = 64
+PER_ORGANIZATION = 16
+"""While so many messages of one organization are under way, no more of it are begun: its channels may all hang."""
 LEASE_SLACK_SECONDS = 30.0
 FIRST_PAUSE_SECONDS = 5.0
 LONGEST_PAUSE_SECONDS = 600.0
@@ -52,6 +54,8 @@ class _Claim(NamedTuple):
     """A channel and what is to be sent on it, under a lease."""
 
     lease: UUID
+    until: float
+    """When the lease ends, in monotonic seconds."""
     channel: DictRow
     notes: list[DictRow]
 
@@ -84,6 +88,7 @@ class Outbox:
         self._woken = asyncio.Event()
         self._queue = Queue(database, self._woken.set)
         self._sending: set[asyncio.Task[None]] = set()
+        self._under_way: Counter[UUID] = Counter()
         self._started = clock.now()
         self.looked_at: float | None = None
         """When it last looked for something to send, in monotonic seconds."""
@@ -130,14 +135,24 @@ class Outbox:
         for claim in claims:
             task = asyncio.create_task(self._deliver(claim), name=f"channel {claim.channel['name']}")
             self._sending.add(task)
-            task.add_done_callback(self._sending.discard)
+            self._under_way[claim.channel["organization_id"]] += 1
+            task.add_done_callback(partial(self._ended, claim.channel["organization_id"]))
         return len(claims)
+
+    def _ended(self, organization_id: UUID, task: asyncio.Task[None]) -> None:
+        self._sending.discard(task)
+        self._under_way[organization_id] -= 1
+        if not self._under_way[organization_id]:
+            del self._under_way[organization_id]
+        self.wake()
 
     async def _claim(self, many: int) -> list[_Claim]:
         now, lease = self._clock.now(), uuid4()
-        until = now + round((self._channels.longest_deadline_seconds + LEASE_SLACK_SECONDS) * 1000)
+        seconds = self._channels.longest_deadline_seconds + LEASE_SLACK_SECONDS
+        ends, until = self._clock.monotonic() + seconds, now + round(seconds * 1000)
+        full = [one for one, many in self._under_way.items() if many >= PER_ORGANIZATION]
         async with self._database.as_worker() as connection:
-            asked = {"now": instant(now), "until": instant(until), "lease": lease, "many": many}
+            asked = {"now": instant(now), "until": instant(until), "lease": lease, "many": many, "full": full}
             channels = await (await connection.execute(NOTES["claim"], asked)).fetchall()
             if not channels:
                 return []
@@ -156,7 +171,7 @@ class Outbox:
             notes: dict[UUID, list[DictRow]] = defaultdict(list)
             for note in await (await connection.execute(NOTES["take"], taking)).fetchall():
                 notes[note["channel_id"]].append(note)
-        return [_Claim(lease, row, notes[row["id"]]) for row in channels]
+        return [_Claim(lease, ends, row, notes[row["id"]]) for row in channels]
 
     async def _deliver(self, claim: _Claim) -> None:
         try:
@@ -174,10 +189,10 @@ class Outbox:
             gap = max(gap, channel.gap_seconds)
             trials = [note for note in claim.notes if note["alert_id"] is None]
             others = [note for note in claim.notes if note["alert_id"] is not None]
-            for trial in trials:
-                await self._send_trial(claim, channel, trial)
             if others:
                 await self._send_alerts(claim, channel, others)
+            for trial in trials:
+                await self._send_trial(claim, channel, trial)
         except Unusable as err:
             if claim.notes:
                 result = _Result(Refused(str(err)), self._clock.now(), 0.0)
@@ -185,8 +200,14 @@ class Outbox:
         await self._rest(claim, gap)
 
     async def _send_trial(self, claim: _Claim, channel: Channel, note: DictRow) -> None:
-        made = trial_of(note, self._clock.now(), organization=note["body"].get("organization", ""), links=self._links)
-        await self._record(claim, [note], await self._try(channel, made), [])
+        now = self._clock.now()
+        if self._clock.monotonic() + channel.deadline_seconds > claim.until:
+            # It would outlast the lease, and be sent by whoever has the next one as well.
+            result = _Result(Retry("what was sent before it on this channel took too long"), now, 0.0)
+        else:
+            made = trial_of(note, now, organization=note["body"].get("organization", ""), links=self._links)
+            result = await self._try(channel, made)
+        await self._record(claim, [note], result, [])
 
     async def _send_alerts(self, claim: _Claim, channel: Channel, notes: Sequence[DictRow]) -> None:
         now = self._clock.now()
@@ -262,14 +283,16 @@ class Outbox:
                 }
                 kept = await (await connection.execute(NOTES["done"], done)).fetchall()
                 ids = [row["id"] for row in kept]
+                # The others were deleted with their server meanwhile, or are another's to send by now.
+                held = [note for note in some if note["id"] in ids]
                 word = {"delivered": "delivered", "refused": "refused"}.get(state, "retry")
                 await self._attempted(connection, organization, ids, result.began, word, reason, result.seconds)
                 if state == "delivered":
                     told = [row["alert_id"] for row in kept if row["alert_id"] is not None]
                     await connection.execute(ALERTS["told"], {"ids": told, "at": instant(now)})
-                await self._note(connection, claim, some, alerts, state, reason, now)
+                await self._note(connection, claim, held, alerts, state, reason, now)
                 if state != "delivered":
-                    await self._fall_back(connection, claim, some, state, reason, now)
+                    await self._fall_back(connection, claim, held, state, reason, now)
             proof = {
                 "organization": organization,
                 "channel": claim.channel["id"],
@@ -360,11 +383,12 @@ class Outbox:
         """Gives the channel back: ready again when something waits for it, but not at once."""
         now = self._clock.now()
         async with self._database.as_worker() as connection:
-            row = await (await connection.execute(NOTES["next_of"], {"channel": claim.channel["id"]})).fetchone()
+            mine = {"channel": claim.channel["id"], "lease": claim.lease}
+            await connection.execute(NOTES["giving_back"], mine)
+            row = await (await connection.execute(NOTES["next_of"], mine)).fetchone()
             due = row["due"] if row else None
             gap = round(gap_seconds * 1000) if claim.notes else round(LEAST_GAP_SECONDS * 1000)
-            resting = {"channel": claim.channel["id"], "lease": claim.lease, "ready": due, "held": instant(now + gap)}
-            await connection.execute(NOTES["rest"], resting)
+            await connection.execute(NOTES["rest"], {**mine, "ready": due, "held": instant(now + gap)})
         self.wake()
 
     async def _attempted(

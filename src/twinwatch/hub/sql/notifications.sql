@@ -54,6 +54,7 @@ returning channel_id
 with mine as (
   select id from public.channels
   where ready_at <= %(now)s and (held_until is null or held_until <= %(now)s)
+    and organization_id <> all (%(full)s::uuid[])
   order by ready_at
   limit %(many)s
   for update skip locked
@@ -95,6 +96,10 @@ from (
 ) as taken
 where n.id = taken.id
 returning n.id, n.organization_id, n.alert_id, n.channel_id, n.occasion, n.attempts, n.body, n.created_at, n.dedup
+
+-- name: giving_back
+-- Locked before one looks what else waits: who adds to it meanwhile either is seen by that look, or marks it afterwards.
+select id from public.channels where id = %(channel)s and lease = %(lease)s for no key update
 
 -- name: next_of
 select min(due_at) as due from public.notifications where channel_id = %(channel)s and state = 'waiting'

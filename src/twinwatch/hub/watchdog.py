@@ -387,8 +387,8 @@ def _words(row: DictRow, threshold: Threshold, now: int) -> tuple[str, str, str]
     signs = signs_of(row)
     silent = round((now - signs.last_sign_at) / 1000)
     verdict = verdict_of(signs, Outside())
-    word = "is down" if threshold.severity == "down" else "is late"
-    title = f"{row['name']} {word}: no heartbeat for {silent} s"
+    word = "down" if threshold.severity == "down" else "late"
+    title = f"{word}, no heartbeat for {silent} s"
     message = f"No sign of life for {silent} s: {verdict.words}."
     return title, message, "\n".join([verdict.words, *verdict.evidence])
 

@@ -24,7 +24,7 @@ from twinwatch.agent.worker import Worker
 from twinwatch.protocol.metrics import MonitorKind
 from twinwatch.world.doors import Outside, World
 from twinwatch.world.http import Http
-from twinwatch.world.mail import SmtpMail
+from twinwatch.world.late import late
 from twinwatch.world.supervisor import Supervisor
 
 BUFFER_FILE = "buffer.sqlite3"
@@ -57,7 +57,7 @@ class Agent:
         self._kinds = kinds
         self._supervisor = supervisor or Supervisor({})
         self._started = started
-        self._telling = telling or Telling(Outside(world.http, SmtpMail()))
+        self._telling = telling or Telling(Outside(world.http, late("mail", "SmtpMail")))
         self._inline = inline
         self._local = local
         self._reload = asyncio.Event()

@@ -37,7 +37,7 @@ from twinwatch.world.doors import Outside, World
 from twinwatch.world.heap import give_back, keep_small
 from twinwatch.world.host import Host
 from twinwatch.world.http import AiohttpHttp
-from twinwatch.world.mail import SmtpMail
+from twinwatch.world.late import late
 from twinwatch.world.shelf import FOLDER, FolderShelf
 from twinwatch.world.supervisor import Supervisor
 
@@ -92,7 +92,7 @@ async def run(args: argparse.Namespace) -> int:
                 kinds=monitors.kinds,
                 supervisor=Supervisor(),
                 started=_started,
-                telling=Telling(Outside(to_people, SmtpMail(ca_file=settings.ca_file))),
+                telling=Telling(Outside(to_people, late("mail", "SmtpMail", ca_file=settings.ca_file))),
             )
             loop.add_signal_handler(signal.SIGHUP, _hung_up, agent, stop, sys.stderr.isatty())
             await agent.run(stop)

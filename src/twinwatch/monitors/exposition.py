@@ -17,9 +17,6 @@ from typing import NamedTuple
 from twinwatch.monitors.distributions import BUCKETS, Distribution
 
 LINE_CHARACTERS = 16_384
-OPENMETRICS = "application/openmetrics-text"
-ACCEPT = f"{OPENMETRICS};version=1.0.0;q=0.9,text/plain;version=0.0.4;q=0.8,*/*;q=0.1"
-"""What a scrape asks for."""
 
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:.]*")
 _QUOTED = r'"([^"\\]*(?:\\.[^"\\]*)*)"'

@@ -12,8 +12,9 @@ import msgspec
 from msgspec import Meta
 
 from twinwatch.monitors import Check, Declaration, Finding, Moment, Options, Part, Reading, SecretText
-from twinwatch.monitors.exposition import ACCEPT, OPENMETRICS, Exposed, Unlawful, read
+from twinwatch.monitors.exposition import Exposed, Unlawful, read
 from twinwatch.monitors.learning import Learner
+from twinwatch.monitors.media import ACCEPT, OPENMETRICS
 from twinwatch.monitors.options import lasting
 from twinwatch.protocol.durations import Duration
 from twinwatch.protocol.limits import CHECK_NAME_CHARACTERS, MESSAGE_CHARACTERS

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
 
 from twinwatch.world.bus import Bus, SystemBus
 from twinwatch.world.clock import Clock
@@ -10,14 +12,17 @@ from twinwatch.world.commands import Commands, HostCommands
 from twinwatch.world.guard import Guard
 from twinwatch.world.host import Host
 from twinwatch.world.http import AiohttpHttp, Http
-from twinwatch.world.local_stream import HostLocalStreams, LocalStreams
-from twinwatch.world.mail import Mail
+from twinwatch.world.late import late
 from twinwatch.world.net import HostNet, Net
-from twinwatch.world.objects import HostObjects, Objects
-from twinwatch.world.postgres import HostPostgres, Postgres
 from twinwatch.world.pushed import NothingPushed, PushBoard
 from twinwatch.world.shelf import MemoryShelf, Shelf
-from twinwatch.world.tail import HostTails, Tails
+
+if TYPE_CHECKING:
+    from twinwatch.world.local_stream import LocalStreams
+    from twinwatch.world.mail import Mail
+    from twinwatch.world.objects import Objects
+    from twinwatch.world.postgres import Postgres
+    from twinwatch.world.tail import Tails
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +38,18 @@ class World:
     """Names, connections and packets, step by step."""
     bus: Bus = field(default_factory=SystemBus)
     """The system's D-Bus."""
-    postgres: Postgres = field(default_factory=HostPostgres)
+    postgres: Postgres = field(default_factory=partial(late, "postgres", "HostPostgres"))
     """PostgreSQL servers."""
     unverified_http: Http = field(default_factory=lambda: AiohttpHttp(verify=False))
     """As ``http``, to devices that can show no certificate but one of their own making."""
-    tails: Tails = field(default_factory=HostTails)
+    tails: Tails = field(default_factory=partial(late, "tail", "HostTails"))
     """Answers that do not end."""
     shelf: Shelf = field(default_factory=MemoryShelf)
     """What has to be known over a restart."""
-    objects: Objects = field(default_factory=HostObjects)
+    objects: Objects = field(default_factory=partial(late, "objects", "HostObjects"))
     """Object stores that speak S3."""
 
-    local: LocalStreams = field(default_factory=HostLocalStreams)
+    local: LocalStreams = field(default_factory=partial(late, "local_stream", "HostLocalStreams"))
     """Programs of this host that listen on a socket in the file system."""
     pushed: PushBoard = field(default_factory=NothingPushed)
     """What programs of this host push to the agent."""

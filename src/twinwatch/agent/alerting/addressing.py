@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -19,6 +18,16 @@ from twinwatch.protocol.rules import Rule, Severity
 
 ENDLESS = 1 << 53
 """The end of a silence that has none."""
+
+
+def zone_named(name: str) -> tzinfo:
+    """The time zone of this machine's files.
+
+    Raises: KeyError, ValueError, OSError if it has none of this name.
+    """
+    from zoneinfo import ZoneInfo  # noqa: PLC0415 - half a megabyte, for who has quiet hours
+
+    return ZoneInfo(name)
 
 
 class FileChannel(msgspec.Struct, frozen=True):
@@ -49,7 +58,7 @@ class Addressing:
     server_uuid: str = ""
     file: FileAlerts = field(default_factory=FileAlerts)
     bundle: Bundle = field(default_factory=Bundle)
-    zones: Callable[[str], tzinfo] = ZoneInfo
+    zones: Callable[[str], tzinfo] = zone_named
     routes: dict[str, Callable[[], Sequence[str]]] = field(default_factory=dict)
     """Rules whose alerts go to channels of their own, whatever policies say: such as the hub's being away."""
 

@@ -6,9 +6,8 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from twinwatch.agent.alerting.addressing import FileAlerts, FileChannel
+from twinwatch.agent.alerting.addressing import FileAlerts, FileChannel, zone_named
 from twinwatch.agent.configuration.judging import judged
 from twinwatch.agent.configuration.problems import Misconfigured, Path, Problems, Where, instead, shown
 from twinwatch.agent.configuration.sections import Section
@@ -122,7 +121,7 @@ def _silence(section: Section, number: int, value: Any) -> Silence | None:
     again = None
     if start or end or days:
         again = Recurring(zone or "UTC", start or "00:00", end or "00:00", days or (0, 1, 2, 3, 4, 5, 6))
-        for problem in problems_of(again, ZoneInfo):
+        for problem in problems_of(again, zone_named):
             name, _, rest = problem.partition(": ")
             inner.wrong({"start": "from", "end": "to"}.get(name, name), rest)
     elif not until:

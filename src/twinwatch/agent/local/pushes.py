@@ -1,4 +1,5 @@
-"""The routes of custom metrics: which format a request is in, and what is answered."""
+"""The routes of custom metrics: which format a request is in, and what is answered. What reads a format is imported
+when somebody pushes in it."""
 
 from __future__ import annotations
 
@@ -7,16 +8,14 @@ from urllib.parse import unquote
 
 import msgspec
 
-from twinwatch.agent.local import otlp, web
+from twinwatch.agent.local import web
 from twinwatch.agent.local.bodies import body_of
 from twinwatch.agent.local.connections import HEADERS
 from twinwatch.agent.local.custom import Custom
 from twinwatch.agent.local.instances import Instances
-from twinwatch.agent.local.json_push import from_json
 from twinwatch.agent.local.pushed import Intake
 from twinwatch.agent.local.refusals import Refused
-from twinwatch.agent.local.text_push import from_text, grouping
-from twinwatch.monitors.exposition import OPENMETRICS
+from twinwatch.monitors.media import OPENMETRICS
 from twinwatch.world.clock import Clock
 
 JSON_MEDIA = ("application/json", "text/json", "application/x-www-form-urlencoded", "application/octet-stream", "")
@@ -43,11 +42,15 @@ class Pushes:
         if media not in JSON_MEDIA:
             detail = f"Content-Type {media[:80]!r}: expected application/json or text/plain; version=0.0.4"
             raise Refused(415, "media-type", "Media type not supported", detail)
+        from twinwatch.agent.local.json_push import from_json  # noqa: PLC0415
+
         async with self._reading:
             return self._accepted(from_json(await body_of(request)))
 
     async def text(self, request: web.BaseRequest) -> web.Response:
         """``POST /api/v1/metrics/prometheus``."""
+        from twinwatch.agent.local.text_push import from_text  # noqa: PLC0415
+
         async with self._reading:
             body = await body_of(request)
             return self._accepted(from_text(body, openmetrics=_media(request) == OPENMETRICS))
@@ -57,6 +60,8 @@ class Pushes:
 
         There is nothing to delete: a series ends an hour after its last push.
         """
+        from twinwatch.agent.local.text_push import from_text, grouping  # noqa: PLC0415
+
         raw = request.rel_url.raw_path.removeprefix("/metrics/").split("/")
         labels = grouping([unquote(word) for word in raw])
         if request.method == "DELETE":
@@ -67,6 +72,8 @@ class Pushes:
 
     async def otlp(self, request: web.BaseRequest) -> web.Response:
         """``POST /v1/metrics``: OTLP/HTTP."""
+        from twinwatch.agent.local import otlp  # noqa: PLC0415
+
         media = _media(request)
         async with self._reading:
             intake = otlp.from_otlp(await body_of(request), media, self._instances)

@@ -167,8 +167,9 @@ def _open_address(host: str, port: int) -> list[socket.socket]:
 
 
 def _listening(host: str, port: int) -> socket.socket:
+    # A text would be looked at as a name of any language may be, which takes tables that a number does not need.
     family, kind, protocol, _, address = socket.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | socket.AI_NUMERICHOST
+        host.encode(), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | socket.AI_NUMERICHOST
     )[0]
     opened = socket.socket(family, kind, protocol)
     try:

@@ -18,7 +18,8 @@ from twinwatch.monitors.dotnet.health import NoHealth, health_of, printable
 from twinwatch.monitors.dotnet.judging import Judges
 from twinwatch.monitors.dotnet.options import DotnetOptions, place_of
 from twinwatch.monitors.dotnet.program import Kept, Program
-from twinwatch.monitors.exposition import ACCEPT, OPENMETRICS, Histogram, Scalar, Unlawful, read
+from twinwatch.monitors.exposition import Histogram, Scalar, Unlawful, read
+from twinwatch.monitors.media import ACCEPT, OPENMETRICS
 from twinwatch.protocol.limits import CHECK_NAME_CHARACTERS, MESSAGE_CHARACTERS
 from twinwatch.protocol.metrics import Chart, Headline, Metric
 from twinwatch.protocol.rules import Rule

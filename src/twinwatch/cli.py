@@ -96,6 +96,24 @@ def make_parser() -> argparse.ArgumentParser:
         help="serve with so many processes, which share the address; default: %(default)s",
     )
     hub_run.set_defaults(run=_hub_run)
+    copy = hub.add_parser(
+        "copy-samples",
+        help="copy samples from one engine to another, while the hub runs",
+        description="Copies what organizations' plans keep, reads it back and compares count and checksum. Called "
+        "again it goes on where it was, and looks anew at the last days. Exit codes: 0 all is there; 1 not all; "
+        "2 called wrongly.",
+    )
+    _database_arguments(copy)
+    stores = "blocks, victoriametrics:URL or victoriametrics:INSERT,SELECT"
+    copy.add_argument("--from", metavar="STORE", dest="source", required=True, help=stores)
+    copy.add_argument(
+        "--to",
+        metavar="STORE",
+        dest="target",
+        default=os.environ.get("TWINWATCH_SAMPLE_STORE", ""),
+        help="the same; default: TWINWATCH_SAMPLE_STORE, since other users can list arguments",
+    )
+    copy.set_defaults(run=_hub_copy_samples)
     document = hub.add_parser("openapi", help="print the OpenAPI document")
     document.set_defaults(run=_hub_openapi)
     return parser
@@ -103,7 +121,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 def _hub_arguments(parser: argparse.ArgumentParser) -> None:
     env = os.environ
-    parser.add_argument("--data-dir", metavar="DIR", default=env.get("TWINWATCH_DATA_DIR"), help=DATA_DIR_HELP)
+    _database_arguments(parser)
     parser.add_argument(
         "--listen",
         metavar="HOST:PORT",
@@ -111,16 +129,21 @@ def _hub_arguments(parser: argparse.ArgumentParser) -> None:
         help="default: %(default)s",
     )
     parser.add_argument(
-        "--database-url",
-        metavar="URL",
-        help="your own PostgreSQL 15 to 18 instead of the embedded one; better in TWINWATCH_DATABASE_URL, "
-        "since other users can list arguments",
-    )
-    parser.add_argument(
         "--public-url",
         metavar="URL",
         default=env.get("TWINWATCH_PUBLIC_URL", ""),
         help="where people and agents reach the hub, such as https://hub.example.org; default: as they asked for it",
+    )
+
+
+def _database_arguments(parser: argparse.ArgumentParser) -> None:
+    data_dir = os.environ.get("TWINWATCH_DATA_DIR")
+    parser.add_argument("--data-dir", metavar="DIR", default=data_dir, help=DATA_DIR_HELP)
+    parser.add_argument(
+        "--database-url",
+        metavar="URL",
+        help="your own PostgreSQL 15 to 18 instead of the embedded one; better in TWINWATCH_DATABASE_URL, "
+        "since other users can list arguments",
     )
 
 
@@ -203,6 +226,23 @@ def _hub_run(args: argparse.Namespace) -> int:
     except Misconfigured as err:
         return _wrong(err)
     return 0
+
+
+def _hub_copy_samples(args: argparse.Namespace) -> int:
+    try:
+        from twinwatch.hub.copy_samples import copy_samples
+        from twinwatch.hub.settings import Misconfigured, settings_from
+    except ModuleNotFoundError as err:
+        return _missing(err)
+    _log_to_stderr()
+    try:
+        url = _database_url(args)
+        if not url:
+            raise Misconfigured("no database: give the hub's in TWINWATCH_DATABASE_URL")
+        settings = settings_from(database_url=url, data_dir=_data_dir(args), listen=DEFAULT_LISTEN)
+        return asyncio.run(copy_samples(settings, args.source, args.target, sys.stderr))
+    except Misconfigured as err:
+        return _wrong(err)
 
 
 def _hub_openapi(_: argparse.Namespace) -> int:

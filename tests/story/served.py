@@ -8,7 +8,7 @@ import signal
 import socket
 import struct
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -93,9 +93,10 @@ class Line:
     ``freeze`` makes the open connections half-open: nothing is forwarded on them any more, and nobody is told.
     """
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, *, host: str = "127.0.0.1") -> None:
         self.resets = 0
         self.url = ""
+        self._host = host
         self._target = port
         self._port = 0
         self._server: asyncio.Server | None = None
@@ -105,9 +106,9 @@ class Line:
 
     async def up(self) -> None:
         """Listen; on the port of before, if there was one."""
-        self._server = await asyncio.start_server(self._relay, "127.0.0.1", self._port)
+        self._server = await asyncio.start_server(self._relay, self._host, self._port)
         self._port = self._server.sockets[0].getsockname()[1]
-        self.url = f"http://127.0.0.1:{self._port}"
+        self.url = f"http://{self._host}:{self._port}"
 
     async def down(self) -> None:
         """Refuse, and reset what is open."""
@@ -195,12 +196,14 @@ class AgentProcess:
 
 
 @asynccontextmanager
-async def agent(state_dir: Path, url: str, log: Path, **environment: str) -> AsyncIterator[AgentProcess]:
-    """An agent that does not outlive the test."""
+async def agent(
+    state_dir: Path, url: str, log: Path, *, within: Sequence[str] = (), **environment: str
+) -> AsyncIterator[AgentProcess]:
+    """An agent that does not outlive the test. ``within`` are words before its command, such as ``ip netns exec``."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("TWINWATCH_")}
     with log.open("ab") as out:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-P", "-m", "twinwatch.cli", "agent", "run", "--local", "off",
+            *within, sys.executable, "-P", "-m", "twinwatch.cli", "agent", "run", "--local", "off",
             env={
                 **clean, **QUICK, "TWINWATCH_HUB": url, "TWINWATCH_STATE_DIR": str(state_dir),
                 "TWINWATCH_ENROLMENT_KEY": "twe_test", **environment,

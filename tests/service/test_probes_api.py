@@ -41,6 +41,23 @@ async def test_a_credential_is_never_read_back_and_stays_when_its_mask_is_writte
     assert (again.status, again.json()["type"]) == (409, "urn:twinwatch:problem:version")
 
 
+async def test_a_credential_is_not_to_be_had_by_naming_another_host_beside_its_mask(
+    stage: HubStage, cast: Cast
+) -> None:
+    made = await add(cast)
+    elsewhere = {**made["settings"], "url": "https://thief.example/"}
+    wanted = new(cast, version=1, settings=elsewhere)
+    del wanted["organization_id"]
+    tried = {"organization_id": str(cast.organization_id), "probe_id": made["id"], "kind": "http"}
+    for reply in (
+        await cast.member.client.put(f"/api/v1/probes/{made['id']}", wanted),
+        await cast.member.client.post("/api/v1/probes/try", {**tried, "settings": elsewhere}),
+    ):
+        assert (reply.status, "enter the secrets again" in reply.json()["detail"]) == (422, True), reply
+    wanted["settings"] = {**made["settings"], "url": "https://shop.example/health"}
+    assert (await cast.member.client.put(f"/api/v1/probes/{made['id']}", wanted)).status == 200
+
+
 @pytest.mark.parametrize(
     ("fields", "said"),
     [

@@ -12,7 +12,7 @@ from twinwatch.hub.alerting.engine import ALERTS, Engine
 from twinwatch.hub.alerting.links import Links
 from twinwatch.hub.auth import Person
 from twinwatch.hub.db import Connection, Database
-from twinwatch.hub.lawful import check_text
+from twinwatch.hub.lawful import LAST_INSTANT, check_lines, check_text
 from twinwatch.hub.refusals import forbidden, invalid, not_found
 from twinwatch.hub.statements import Statements
 from twinwatch.hub.stores.log import instant, milliseconds
@@ -124,6 +124,7 @@ class AlertHistory:
 
         Raises: Refused 404, 403.
         """
+        check_lines("text", text)
         async with self._database.as_person(person.user_id) as connection:
             row = await self._writable(connection, alert_id)
             done = {"user": person.user_id, "action": "alert.acknowledge", "subject": row["title"][:200]}
@@ -138,6 +139,7 @@ class AlertHistory:
         """
         if not text.strip():
             raise invalid("text: a comment says something")
+        check_lines("text", text)
         async with self._database.as_person(person.user_id) as connection:
             row = await self._writable(connection, alert_id)
             await self._commented(connection, row, person.email, text)
@@ -148,6 +150,7 @@ class AlertHistory:
 
         Raises: Refused 404, 403.
         """
+        check_lines("text", text)
         now = self._clock.now()
         async with self._database.as_person(person.user_id) as connection:
             row = await self._writable(connection, alert_id)
@@ -298,7 +301,10 @@ def _place(before: str) -> tuple[int | None, UUID | None]:
         return None, None
     time, _, identity = before.partition("-")
     try:
-        return int(time), UUID(identity)
+        at = int(time)
+        if not 0 <= at <= LAST_INSTANT:
+            raise ValueError(time)
+        return at, UUID(identity)
     except ValueError:
         raise invalid("before: expected what `next` of the page before said") from None
 

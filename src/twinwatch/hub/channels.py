@@ -288,6 +288,8 @@ class Channels:
             kept: dict[str, Any] = masks.kept(settings, whole, self._schemas.get(kind), dict(stored))
         except masks.NothingKept as err:
             raise invalid(f"settings.{err}: no secret is kept here that *** could stand for; enter it") from None
+        if masks.leads_elsewhere(kept, whole, self._schemas.get(kind)):
+            raise invalid(masks.ELSEWHERE)
         return kept
 
     def _saved(

@@ -243,6 +243,12 @@ def _texts(catalogue: Catalogue) -> Iterable[str]:
             yield from (headline.title, headline.metric)
 
 
+def check_lines(what: str, text: str) -> None:
+    """A text of several lines that a database can hold."""
+    if any(category(letter) in ("Cc", "Cs") for letter in text if letter not in "\n\r\t"):
+        raise invalid(f"{what}: control characters are not allowed")
+
+
 def check_text(what: str, text: str, most: int, *, empty: bool = False) -> None:
     """A text that a database can hold and a person can read: bounded, no control characters, no lone surrogates."""
     if not text and not empty:

@@ -17,6 +17,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from copy import deepcopy
 from typing import Any
+from urllib.parse import urlsplit
 
 MASK = "***"
 
@@ -35,9 +36,13 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _URL_PASSWORD = re.compile(r"://[^/\s@:]*:[^/\s@]+@")
 NAMING = ("name", "id", "url", "host", "address", "target", "path")
 """What tells an element of a list from its neighbours, in this order."""
+LEADING = ("url", "host")
+"""Keys, or how they end, of where something is sent."""
 
 CHOICES = 64
 """How many alternatives of one schema are looked at; no monitor's options have as many."""
+
+ELSEWHERE = "settings: *** keeps a secret only where it goes to the same host as before; enter the secrets again"
 
 _FREE: dict[str, Any] = {}
 
@@ -106,6 +111,27 @@ def kept(new: Any, old: Any, schema: Mapping[str, Any] | None, stored: Any = Non
     """
     hidden, _ = masked(old if stored is None else stored, schema)
     return _kept(new, old, hidden, (), schema, schema, told=False)
+
+
+def leads_elsewhere(new: Mapping[str, Any], old: Mapping[str, Any], schema: Mapping[str, Any] | None) -> bool:
+    """Whether what is set now is sent to another host than before (both in full): a secret that nobody may read back is
+    not to be had by naming an own host beside ``***``."""
+    properties = (schema or _FREE).get("properties", _FREE)
+
+    def place(options: Mapping[str, Any], key: str) -> tuple[str, ...]:
+        value = options.get(key, properties.get(key, _FREE).get("default"))
+        return _origin(value) if isinstance(value, str) else ()
+
+    keys = [key for key in {*new, *old} if key in LEADING or key.endswith(tuple(f"_{name}" for name in LEADING))]
+    return any(place(new, key) != place(old, key) for key in keys)
+
+
+def _origin(place: str) -> tuple[str, ...]:
+    try:
+        parts = urlsplit(place)
+        return (parts.scheme, parts.hostname or "", str(parts.port or "")) if parts.scheme else (place.lower(),)
+    except ValueError:
+        return (place,)
 
 
 def _kept(

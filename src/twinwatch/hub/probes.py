@@ -329,6 +329,8 @@ class Probes:
             raise Refused(409, "secrets-lost", "Secrets lost", str(err)) from None
         except masks.NothingKept as err:
             raise invalid(f"settings.{err}: no secret is kept here that *** could stand for; enter it") from None
+        if masks.leads_elsewhere(kept, whole, SCHEMAS.get(kind)):
+            raise invalid(masks.ELSEWHERE)
         return kept
 
     def _understood(self, kind: str, settings: Mapping[str, Any]) -> ProbeKind:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from math import inf
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
@@ -30,6 +31,7 @@ from twinwatch.alerts.liveness import (
 from twinwatch.hub.alerting.addressees import ms_or_none
 from twinwatch.hub.alerting.engine import Engine, Opening
 from twinwatch.hub.db import Connection, Database, DatabaseAway
+from twinwatch.hub.refusals import invalid
 from twinwatch.hub.settings import Patience
 from twinwatch.hub.statements import Statements
 from twinwatch.hub.stores.log import instant, milliseconds
@@ -182,7 +184,12 @@ class Watchdog:
                 self._look_from_outside(row)
 
     async def left(self, server_id: UUID, leaving: str, back_within_seconds: float) -> None:
-        """The server said goodbye."""
+        """The server said goodbye.
+
+        Raises: Refused 422 for a time that is none.
+        """
+        if not 0 <= back_within_seconds < inf:
+            raise invalid(f"back_within_seconds: {back_within_seconds} is no time")
         now = self._clock.now()
         back = instant(now + round(min(back_within_seconds, 3600.0) * 1000)) if back_within_seconds else None
         async with self._database.as_worker() as connection:

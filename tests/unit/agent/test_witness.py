@@ -25,6 +25,7 @@ PAGE = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello"
 SOURCES = {
     "tcp web.example:80": PAGE,
     "tcp 10.0.0.7:80": PAGE,
+    "tcp 10.0.0.8:80": "error connection-refused 10.0.0.8:80: connection refused",
     "tcp gone.example:80": "error connection-refused gone.example:80: connection refused",
     "tcp far.example:80": "error no-route no route to far.example",
     "tcp old.example:80": "HTTP/1.1 302 Found\r\nlocation: http://169.254.169.254/latest\r\ncontent-length: 0\r\n\r\n",
@@ -37,6 +38,8 @@ SOURCES = {
     "ping dead.example": "x x x",
     "tcp web.corp:80": PAGE,
 }
+OWN = "10.0.0.9"
+"""An address of the machine on which the agent runs."""
 PEERS = {
     "BackendState": "Running",
     "Peer": {
@@ -55,7 +58,7 @@ class Bench:
         commands = PaperCommands({"$ tailscale status --json": f"exit 0\n{json.dumps(PEERS)}"})
         self.net = PaperNet(sources, hangs=hangs)
         self.world = paper_world(clock=VirtualClock(), net=self.net, commands=commands)
-        self.witness = Witness(self.world, lambda: self.settings, self._take)
+        self.witness = Witness(self.world, lambda: self.settings, self._take, is_own=OWN.__eq__)
 
     async def _take(self, answer: WitnessAnswer) -> None:
         self.answers.append(answer)
@@ -219,7 +222,7 @@ async def test_the_hub_asks_over_the_control_connection_and_hears_at_once(tmp_pa
     agent = StagedAgent(tmp_path, hub, clock, net=PaperNet(SOURCES))
     await agent.start()
     await until(lambda: hub.servers and hub.server.control is not None, 10)
-    for number, url in enumerate(("http://web.example/", "http://gone.example/", "http://127.0.0.1/")):
+    for number, url in enumerate(("http://10.0.0.7/", "http://10.0.0.8/", "http://127.0.0.1/")):
         hub.say(msgspec.json.encode(WitnessAsked(str(number), "http", url)).decode())
     assert await until(lambda: len(hub.server.sightings) == 3, 5) < 1
     outcomes = {one.id: one.outcome for one in hub.server.sightings}
@@ -237,3 +240,8 @@ async def test_an_agent_that_takes_nothing_from_the_hub_looks_at_nothing_for_it(
     await until(lambda: hub.server.sightings, 5)
     assert [one.reason for one in hub.server.sightings] == ["forbidden"]
     await agent.stop()
+
+
+async def test_an_address_of_this_machine_is_not_looked_at_by_whatever_network_it_is_reached() -> None:
+    bench = Bench({f"tcp {OWN}:80": PAGE})
+    assert (await bench.see("http", f"http://{OWN}/"))[:2] == ("unknown", "forbidden")

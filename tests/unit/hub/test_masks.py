@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twinwatch.hub.masks import MASK, NothingKept, kept, looks_secret, masked, places, restored
+from twinwatch.hub.masks import MASK, NothingKept, kept, leads_elsewhere, looks_secret, masked, places, restored
 
 PASSWORD = {"type": "string", "format": "password"}
 SCHEMA: dict[str, Any] = {
@@ -230,3 +230,23 @@ def test_taking_out_and_putting_back_changes_nothing(options: dict[str, Any], kn
 def test_any_options_against_any_schema_end_well(options: Any, schema: Any) -> None:
     hidden, secrets = masked({"a": options}, {"properties": {"a": schema}, "additionalProperties": schema})
     assert restored(hidden, secrets) == {"a": options}
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "elsewhere"),
+    [
+        ({"url": "https://a.example/x"}, {"url": "https://a.example/y"}, False),
+        ({"url": "https://A.example"}, {"url": "https://a.example/"}, False),
+        ({"url": "http://a.example/"}, {"url": "https://a.example/"}, True),
+        ({"url": "https://a.example:8443/"}, {"url": "https://a.example/"}, True),
+        ({"url": "https://b.example/"}, {"url": "https://a.example/"}, True),
+        ({"smtp_host": "mx.thief.example"}, {"smtp_host": "mx.example"}, True),
+        ({"smtp_host": "mx.thief.example"}, {}, True),
+        ({"api_url": "https://slack.example/api"}, {}, False),
+        ({"api_url": "https://thief.example/api"}, {}, True),
+        ({"keyword": "new"}, {"keyword": "old"}, False),
+    ],
+)
+def test_it_is_told_whether_what_is_set_goes_to_another_host(new: Any, old: Any, elsewhere: bool) -> None:
+    schema = {"properties": {"api_url": {"type": "string", "default": "https://slack.example/api"}}}
+    assert leads_elsewhere(new, old, schema) is elsewhere

@@ -22,7 +22,7 @@ from twinwatch.monitors import Absent, Check, Finding, Moment, Monitor, Unreadab
 from twinwatch.monitors.options import options_of
 from twinwatch.protocol.control import WITNESS_SECONDS, WitnessAnswer, WitnessAsked
 from twinwatch.world.doors import World
-from twinwatch.world.guard import WORDS, Guard, NotAllowed, kind_of
+from twinwatch.world.guard import WORDS, Guard, NotAllowed, is_own, kind_of
 from twinwatch.world.net import Family, Net, NetFailed
 from twinwatch.world.net.guarded import GuardedNet
 
@@ -45,8 +45,8 @@ _log = logging.getLogger(__name__)
 class WitnessGuard(Guard):
     """What a witness may connect to: private networks as well, but nothing of this machine's own."""
 
-    def __init__(self, settings: Callable[[], WitnessSettings]) -> None:
-        super().__init__(private=True)
+    def __init__(self, settings: Callable[[], WitnessSettings], is_own: Callable[[str], bool]) -> None:
+        super().__init__(private=True, is_own=is_own)
         self._settings = settings
 
     def refusal(self, address: str) -> str:
@@ -54,6 +54,8 @@ class WitnessGuard(Guard):
         kind = kind_of(address)
         if kind in ("loopback", "link-local"):
             return WORDS[kind]
+        if kind != "none" and self._is_own(address):
+            return WORDS["loopback"]
         if self._settings().forbids_address(address):
             return "an address that this agent's file forbids"
         return super().refusal(address)
@@ -67,8 +69,8 @@ class WitnessGuard(Guard):
 class WitnessNet(GuardedNet):
     """The network behind that guard, with forbidden names before it: redirects lead to names as well."""
 
-    def __init__(self, net: Net, settings: Callable[[], WitnessSettings]) -> None:
-        super().__init__(net, WitnessGuard(settings))
+    def __init__(self, net: Net, settings: Callable[[], WitnessSettings], is_own: Callable[[str], bool]) -> None:
+        super().__init__(net, WitnessGuard(settings, is_own))
         self._settings = settings
 
     async def resolve(self, host: str, *, family: Family = "any", timeout_seconds: float) -> tuple[str, ...]:
@@ -87,8 +89,9 @@ class Witness:
         world: World,
         settings: Callable[[], WitnessSettings],
         answer: Callable[[WitnessAnswer], Coroutine[Any, Any, None]],
+        is_own: Callable[[str], bool] = is_own,
     ) -> None:
-        self._world = dataclasses.replace(world, net=WitnessNet(world.net, settings))
+        self._world = dataclasses.replace(world, net=WitnessNet(world.net, settings, is_own))
         self._settings = settings
         self._answer = answer
         self._asked: asyncio.Queue[WitnessAsked] = asyncio.Queue(IN_A_MINUTE)

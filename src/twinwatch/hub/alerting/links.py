@@ -41,4 +41,4 @@ class Links:
 
     def is_lawful(self, owner: UUID, key: str, token: str) -> bool:
         """Whether this hub, or the agent, made the link."""
-        return hmac.compare_digest(acknowledge_token(self.key_of(owner), key), token)
+        return hmac.compare_digest(acknowledge_token(self.key_of(owner), key).encode(), token.encode(errors="replace"))

@@ -147,7 +147,7 @@ def test_what_a_quiet_agent_does_not_need_is_not_loaded() -> None:
     loaded = set(
         subprocess.run([sys.executable, "-c", listing], check=True, capture_output=True).stdout.decode().split()
     )
-    libraries = {"frozenlist._frozenlist", "zoneinfo", "aiosmtplib"}
+    libraries = {"frozenlist._frozenlist", "zoneinfo", "aiosmtplib", "pkgutil"}
     doors = {"twinwatch.world.mail", "twinwatch.world.postgres", "twinwatch.world.objects", "twinwatch.world.tail"}
     formats = {"twinwatch.agent.local.otlp", "twinwatch.monitors.exposition"}
     assert loaded & {*libraries, *doors, *formats} == set()

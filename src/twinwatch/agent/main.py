@@ -66,6 +66,7 @@ class StateUnusable(Exception):
 
 async def run(args: argparse.Namespace) -> int:
     """Run an agent of this machine until SIGTERM or SIGINT. The result is the exit code; its reason is logged."""
+    gc.collect()  # what the imports left: the holes are filled from now on
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -183,6 +184,7 @@ def _lock(path: Path) -> int:
 
 
 def _started() -> None:
+    gc.collect()  # what is frozen stays, garbage too
     gc.freeze()
     loop = asyncio.get_running_loop()
     loop.call_later(SETTLE_SECONDS[0], give_back)

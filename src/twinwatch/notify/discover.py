@@ -10,7 +10,6 @@ import inspect
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from twinwatch import notify
@@ -54,6 +53,8 @@ def discover(plugins: Iterable[EntryPoint] | None = None) -> Found:
 
 def kind_named(name: str, plugins: Iterable[EntryPoint] | None = None) -> type[Channel] | Flaw:
     """The kind of this name, or why there is none. Imports no other built-in one: an agent carries what it uses."""
+    from importlib.util import find_spec  # noqa: PLC0415 - for who has a channel
+
     if is_name(name) and find_spec(f"{notify.__name__}.{name}") is not None:
         for member in vars(import_module(f"{notify.__name__}.{name}")).values():
             if isinstance(member, type) and getattr(member, "name", "") == name and flaw_of(member) is None:

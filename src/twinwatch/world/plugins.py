@@ -6,7 +6,6 @@ the same. A plug-in cannot take a name that a built-in one has.
 
 from __future__ import annotations
 
-import pkgutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
@@ -66,6 +65,8 @@ def _candidates(
     room: ModuleType | None, means_to_be_one: Callable[[type], bool], plugins: Iterable[EntryPoint]
 ) -> Iterator[tuple[str, object]]:
     """Where from, and the candidate, or a ``Flaw`` if there is none. Built-in ones first."""
+    import pkgutil  # noqa: PLC0415 - for who looks
+
     for module in pkgutil.iter_modules(room.__path__, room.__name__ + ".") if room is not None else ():
         try:
             members = vars(import_module(module.name)).values()

@@ -52,7 +52,7 @@ def open_file(path: Path, present: int, carried: Sums, connect: Connect) -> sqli
         db.execute("pragma journal_mode = wal")
         db.execute("pragma synchronous = normal")
         db.execute(f"pragma journal_size_limit = {WAL_BYTES}")
-        db.execute("pragma cache_size = -256")
+        db.execute("pragma cache_size = -96")
         (version,) = db.execute("pragma user_version").fetchone()
         if version > SCHEMA:
             raise BufferUnusable(

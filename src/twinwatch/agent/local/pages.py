@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import pkgutil
 from hashlib import blake2b
 
 from twinwatch.agent.local import web
 from twinwatch.agent.local.connections import HEADERS
+from twinwatch.world.packaged import read_packaged
 
 FILES = {
     "index.html": "text/html",
@@ -26,7 +26,7 @@ POLICY = (
 
 def page(request: web.BaseRequest, name: str, status: int = 200) -> web.Response:
     """One of ``FILES``, or 304 where the browser has it."""
-    body = pkgutil.get_data("twinwatch.agent.local", f"page/{name}") or b""
+    body = read_packaged("twinwatch.agent.local", f"page/{name}")
     tag = f'"{blake2b(body, digest_size=8).hexdigest()}"'
     headers = {
         **HEADERS,

@@ -18,7 +18,7 @@ EXPORT := src/twinwatch/hub/dashboard
 SOURCES := $(wildcard $(addprefix dashboard/,src public package-lock.json tsconfig.json next.config.ts postcss.config.mjs))
 TESTS := house unit contract service story e2e
 # Debian's names of what some tests drive: a browser, another PostgreSQL, a C# compiler, another sample store.
-DEBIAN := chromium dbus libmono-system-net-http4.0-cil mono-mcs mono-runtime openssl postgresql systemd victoria-metrics
+DEBIAN := chromium dbus iproute2 libmono-system-net-http4.0-cil mono-mcs mono-runtime openssl postgresql systemd victoria-metrics
 # What the benches measure beside.
 PEERS := prometheus prometheus-alertmanager prometheus-node-exporter victoria-metrics
 export NEXT_TELEMETRY_DISABLED := 1

@@ -199,8 +199,8 @@ async def _agent_killed(run: _Run) -> list[Figure]:
         began = agent.kill()
         patience = DOWN_BUDGET_SECONDS + SOON_SECONDS
         late, down, text = await asyncio.gather(
-            run.got.letter("killed is late", within_seconds=patience),
-            run.got.letter("killed is down", within_seconds=patience),
+            run.got.letter("killed", "late", within_seconds=patience),
+            run.got.letter("killed", "down", within_seconds=patience),
             run.got.text("killed", within_seconds=patience),
         )
     return [
@@ -222,7 +222,7 @@ async def _agent_killed_fast(run: _Run) -> list[Figure]:
         await agent.heard_anew(times=3)
         began = agent.kill()
         letter, text = await asyncio.gather(
-            run.got.letter("quick is down", within_seconds=SOON_SECONDS),
+            run.got.letter("quick", "down", within_seconds=SOON_SECONDS),
             run.got.text("quick", within_seconds=SOON_SECONDS),
         )
     return [

@@ -32,7 +32,7 @@ async def agent_killed(hub: RealHub, folder: Path) -> Told:
         await it.policies(POLICIES)
         async with it.agent() as running:
             await running.end(signal.SIGKILL)
-            await asyncio.gather(it.hears("email", "is down"), it.hears("sms", "DOWN"))
+            await asyncio.gather(it.hears("email", "crashing: down"), it.hears("sms", "DOWN"))
         async with it.agent():
             await asyncio.gather(it.hears("email", "Resolved"), it.hears("sms", "RESOLVED"))
             await asyncio.sleep(QUIET_SECONDS)
@@ -76,7 +76,7 @@ async def network_cut(hub: RealHub, folder: Path) -> dict[str, list[str]]:
                     await box.wait(lambda letters: len(letters) == 2)
                 await asyncio.sleep(QUIET_SECONDS)
         return {
-            name: [letter.subject.partition(": no heartbeat")[0] for letter in box.letters]
+            name: [letter.subject.partition(", no heartbeat")[0] for letter in box.letters]
             for name, box in boxes.items()
         }
 

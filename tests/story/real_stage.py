@@ -198,7 +198,7 @@ class House:
     def told(self) -> Told:
         """What came, by channel: the subject, the first line, or of an SMS the first word."""
         found: Told = Counter()
-        found.update(("email", letter.subject.partition(": no heartbeat")[0]) for letter in self.mail.letters)
+        found.update(("email", letter.subject.partition(", no heartbeat")[0]) for letter in self.mail.letters)
         found.update(("slack", post.title) for post in self.slack.messages)
         found.update(("sms", text.body.split()[0]) for text in self.phone.texts)
         return found

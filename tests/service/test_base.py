@@ -76,7 +76,7 @@ def test_the_agents_tests_pass_on_it(installation: Installation) -> None:
     installation.lock(REQUIREMENTS / "test.txt")
     tests = [path for path in AGENTS_TESTS if (ROOT / path).exists()]
     done = subprocess.run(
-        [installation.python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests],
+        [installation.python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--hypothesis-profile=brief", *tests],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -38,7 +38,7 @@ ANY_VALUE = "{value}"
 REASON = re.compile(r"[a-z0-9-]*")
 STATES = {"up", "degraded", "down", "unknown"}
 
-EXAMPLES = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+EXAMPLES = settings(deadline=None, suppress_health_check=list(HealthCheck))
 
 NOISE = st.one_of(
     st.text(max_size=200),

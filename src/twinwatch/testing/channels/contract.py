@@ -35,7 +35,7 @@ from twinwatch.testing.virtual_time import run
 from twinwatch.world.doors import Outside
 from twinwatch.world.http import Answer, NotAllowed, Unreachable
 
-EXAMPLES = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+EXAMPLES = settings(deadline=None, suppress_health_check=list(HealthCheck))
 PASSING = {408, 425, 429, *range(500, 600)}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from math import inf, nan
 from urllib.parse import quote
 from uuid import uuid4
@@ -10,6 +11,7 @@ import pytest
 
 from tests.service.alert_desk import Desk, fired
 from twinwatch.protocol.life import Goodbye
+from twinwatch.testing.client import PATIENCE_SECONDS
 
 
 @pytest.mark.parametrize("seconds", [nan, inf, -inf, -1e300, 1e300])
@@ -41,3 +43,28 @@ async def test_a_persons_words_about_an_alert_are_ones_that_can_be_kept(desk: De
         reply = await desk.cast.owner.client.post(f"/api/v1/alerts/{found['id']}/{what}", {"text": "a\0b"})
         assert reply.status == 422, (what, reply)
     assert (await desk.alert())["state"] == "firing"
+
+
+async def test_an_agents_alert_about_a_thing_called_heartbeat_is_not_taken_for_the_watchdogs(desk: Desk) -> None:
+    await desk.agent.events(fired(desk.agent, "heartbeat", severity="warning"))
+    await desk.falls_silent()
+    down = [one for one in desk.told("phone") if one[0] == "firing"]
+    assert len(down) == 1, "and it was told of the silence"
+    await desk.passes(20)
+    ((left,),) = await desk.stage.execute(
+        "select count(*) from public.alerts where origin = 'hub' and state <> 'resolved'"
+    )
+    assert left == 0
+    ((agents,),) = await desk.stage.execute("select state from public.alerts where origin = 'agent'")
+    assert agents == "firing", "that is for the agent to end"
+
+
+async def test_tests_and_drills_are_forgotten_after_90_days(desk: Desk) -> None:
+    assert (await desk.cast.owner.client.post(f"/api/v1/channels/{desk.channels['ops']}/test")).json()["delivered"]
+    assert await desk.stage.execute("select id from public.notifications")
+    await desk.stage.stop()
+    desk.stage.clock.advance(91 * 86_400)
+    await desk.stage.start()
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while await desk.stage.execute("select id from public.notifications"):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)

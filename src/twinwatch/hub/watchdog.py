@@ -45,6 +45,8 @@ SQL = Statements("watchdog")
 LOOK_SECONDS = 2.0
 GAP_MILLISECONDS = 8_000
 """No look for so long: nobody was there to hear."""
+APART_MILLISECONDS = 60_000
+"""So far apart the clocks of several hubs may be."""
 REMEMBERED_MILLISECONDS = 3600 * 1000
 EXPECTED_MILLISECONDS = 10 * 60_000
 """Servers that were heard within so long are expected to go on."""
@@ -125,6 +127,7 @@ class Watchdog:
         self._tasks: set[asyncio.Task[None]] = set()
         self.blind_spans: tuple[Span, ...] = ()
         """When nobody could be heard, as of the last look."""
+        self._looked: int | None = None
         self.looked_at: float | None = None
         """When it last looked, or saw that another one does, in monotonic seconds."""
 
@@ -158,10 +161,11 @@ class Watchdog:
         async with self._database.as_worker() as connection:
             lead = await (await connection.execute(SQL["lead"])).fetchone()
             now = self._clock.now()
+            before, self._looked = self._looked, now
             if lead is None or not lead["leads"]:
                 self.blind_spans = (await _read(connection)).blind
                 return
-            watch = await self._watched(connection, now)
+            watch = self._watched(await _read(connection), now, before)
             blind = watch.blind
             asked = {
                 "now": instant(now),
@@ -174,7 +178,7 @@ class Watchdog:
             await self._note(connection, now, watch._replace(suspected_since=since))
             for row in rows:
                 level = self._level(row, now, blind)
-                held = since is not None and level > row["level"]
+                held = (since is not None and level > row["level"]) or (level < row["level"] and _is_ahead(row, now))
                 if level != row["level"] and not held and len(moved) < MOVES:
                     await self._move(connection, row, level, now)
                     moved.append((row, level))
@@ -217,14 +221,15 @@ class Watchdog:
         await connection.execute(SQL["looked"], {"now": instant(now), "blind": blind, "suspected": suspected})
         self.blind_spans = watch.blind
 
-    async def _watched(self, connection: Connection, now: int) -> _Watch:
-        """What all watchdogs know, and the spans in which nobody could be heard brought up to this moment."""
-        watch = await _read(connection)
+    def _watched(self, watch: _Watch, now: int, before: int | None) -> _Watch:
+        """What all watchdogs know, and the spans in which nobody could be heard brought up to this moment. ``before``:
+        when this one looked last, by the same clock, which another hub's may be far behind."""
         spans = list(watch.blind)
-        if watch.looked_at is not None and now - watch.looked_at > GAP_MILLISECONDS:
+        looked_at = max((at for at in (watch.looked_at, before) if at is not None), default=None)
+        if looked_at is not None and now - looked_at > GAP_MILLISECONDS:
             # Whoever was heard last before the gap has to be given the chance to be heard again.
-            log.info("nobody looked for %.0f s: that counts for no server's silence", (now - watch.looked_at) / 1000)
-            spans.append((watch.looked_at, now + RECOVERY_MILLISECONDS))
+            log.info("nobody looked for %.0f s: that counts for no server's silence", (now - looked_at) / 1000)
+            spans.append((looked_at, now + RECOVERY_MILLISECONDS))
         elif self._blind():
             spans.append((now - round(LOOK_SECONDS * 2000), now + RECOVERY_MILLISECONDS))
         return watch._replace(blind=_merged(span for span in spans if span[1] > now - REMEMBERED_MILLISECONDS))
@@ -381,6 +386,12 @@ class Watchdog:
                     await self._engine.explain(connection, alert, text, self._clock.now())
         except DatabaseAway as err:
             log.warning("what others see of %s could not be written down: %s", row["name"], err)
+
+
+def _is_ahead(row: DictRow, now: int) -> bool:
+    """Whether a hub whose clock is ahead has found it so silent: by this clock it will have been in a moment."""
+    since = ms_or_none(row["level_since"])
+    return since is not None and now < since <= now + APART_MILLISECONDS
 
 
 def _state(row: DictRow, level: int, patience: Patience) -> State:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from twinwatch.hub.alerting.engine import ALERTS, Engine
+from twinwatch.hub.alerting.engine import ALERTS, NOTES, Engine
 from twinwatch.hub.db import Database, DatabaseAway
 from twinwatch.hub.stores.log import instant
 from twinwatch.world.clock import Clock
@@ -61,3 +61,4 @@ class Lookout:
         before = instant(self._clock.now() - KEPT_MILLISECONDS)
         async with self._database.as_worker() as connection:
             await connection.execute(ALERTS["forget_old"], {"before": before})
+            await connection.execute(NOTES["forget_trials"], {"before": before})

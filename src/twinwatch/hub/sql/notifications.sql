@@ -124,6 +124,10 @@ set state = %(state)s, done_at = %(done)s, due_at = coalesce(%(due)s, due_at), r
 where id = any (%(ids)s) and lease = %(lease)s
 returning id, alert_id
 
+-- name: forget_trials
+-- Tests and drills; the others go with their alerts.
+delete from public.notifications where alert_id is null and created_at < %(before)s
+
 -- name: attempt
 insert into public.notification_attempts (organization_id, notification_id, tried_at, outcome, reason, seconds)
 select %(organization)s, id, %(at)s, %(outcome)s, %(reason)s, %(seconds)s from unnest(%(ids)s::uuid[]) as t (id)

@@ -12,7 +12,7 @@ set looked_at = excluded.looked_at, blind = excluded.blind, suspected_since = ex
 
 -- name: troubled
 -- Whose level may be another: the silent ones (a coarse bound, judged exactly in code), and those that were silent.
-select s.id, s.organization_id, s.name, s.level, s.ladder, s.fast, s.last_heartbeat_at, s.leaving, s.left_at, s.back_by,
+select s.id, s.organization_id, s.name, s.level, s.level_since, s.ladder, s.fast, s.last_heartbeat_at, s.leaving, s.left_at, s.back_by,
   s.control_lost_at, s.network, s.life, s.clock_skew_seconds, s.delivery, s.tags,
   case when s.fast then exists (
     select from public.probes as p
@@ -62,6 +62,7 @@ select id from moved
 -- name: heartbeat_alert
 select * from public.alerts
 where organization_id = %(organization)s and server_id = %(server)s and thing = 'heartbeat' and state <> 'resolved'
+  and origin = 'hub'
 for update
 
 -- name: suspicions

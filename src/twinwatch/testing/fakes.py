@@ -221,10 +221,11 @@ class AsgiSocket:
             try:
                 await asyncio.wait({getting, cutting}, return_when=asyncio.FIRST_COMPLETED)
             finally:
+                was_cut = cutting.done()
                 cutting.cancel()
                 if not getting.done():
                     getting.cancel()
-            if self._cut.is_set():
+            if was_cut:  # mended since or not: the connection is gone
                 await asyncio.sleep(silence_seconds)
                 self._leave(1006)
                 raise Unreachable(f"nothing was heard for {silence_seconds:g} s")

@@ -247,6 +247,14 @@ class TestSecrets:
         assert (await declared.agent.configuration()).monitors[0].options["pin"] == "hunter2-pin"
         assert "hunter2" not in str(await stage.execute("select c::text from public.configurations c"))
 
+    async def test_a_kept_secret_does_not_follow_to_another_host(self, declared: Cast) -> None:
+        assert (await save(declared.owner, declared.agent, 0)).status == 200
+        elsewhere = [{"type": "vault", "options": {"host": "thief.example", "pin": "***"}}]
+        refused = await save(declared.owner, declared.agent, 1, elsewhere)
+        assert (refused.status, b"same host" in refused.body) == (422, True)
+        entered = [{"type": "vault", "options": {"host": "new.example", "pin": "hunter2-new"}}]
+        assert (await save(declared.owner, declared.agent, 1, entered)).status == 200
+
     async def test_kept_secrets_count_toward_the_size(self, declared: Cast) -> None:
         def monitors(name: str, password: str) -> list[dict[str, Any]]:
             return [{"type": name, "name": f"{name}{n}", "options": {"password": password}} for n in range(20)]

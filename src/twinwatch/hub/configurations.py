@@ -222,7 +222,11 @@ def _keep_secrets(
         options, hidden = old.get((monitor["type"], name_of(monitor)), ({}, {}))
         try:
             if "options" in monitor:
-                monitor["options"] = masks.kept(monitor["options"], options, schemas.get(monitor["type"]), hidden)
+                schema = schemas.get(monitor["type"])
+                kept = masks.kept(monitor["options"], options, schema, hidden)
+                if kept != monitor["options"] and masks.leads_elsewhere(kept, options, schema):
+                    raise invalid(f"monitor {name_of(monitor)}, {masks.ELSEWHERE}")
+                monitor["options"] = kept
         except masks.NothingKept as err:
             raise invalid(
                 f"monitor {name_of(monitor)}, option {err}: no secret is kept here that *** could stand for; enter it"

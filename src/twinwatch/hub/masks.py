@@ -122,8 +122,31 @@ def leads_elsewhere(new: Mapping[str, Any], old: Mapping[str, Any], schema: Mapp
         value = options.get(key, properties.get(key, _FREE).get("default"))
         return _origin(value) if isinstance(value, str) else ()
 
-    keys = [key for key in {*new, *old} if key in LEADING or key.endswith(tuple(f"_{name}" for name in LEADING))]
-    return any(place(new, key) != place(old, key) for key in keys)
+    keys = [key for key in {*new, *old} if _leads(key)]
+    if any(place(new, key) != place(old, key) for key in keys):
+        return True
+    # Further in, elements of lists come and go: none may lead to where nothing went before.
+    return not _further_in(new) <= _further_in(old)
+
+
+def _leads(key: str) -> bool:
+    return key in LEADING or key.endswith(tuple(f"_{name}" for name in LEADING))
+
+
+def _further_in(options: Mapping[str, Any]) -> set[tuple[str, ...]]:
+    return _origins([value for value in options.values() if not isinstance(value, str)])
+
+
+def _origins(value: Any) -> set[tuple[str, ...]]:
+    """Wherever something is sent, at any depth."""
+    if isinstance(value, Mapping):
+        found: set[tuple[str, ...]] = set()
+        for key, inner in value.items():
+            found |= {_origin(inner)} if _leads(key) and isinstance(inner, str) else _origins(inner)
+        return found
+    if isinstance(value, list):
+        return {one for inner in value for one in _origins(inner)}
+    return set()
 
 
 def _origin(place: str) -> tuple[str, ...]:

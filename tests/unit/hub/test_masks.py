@@ -245,6 +245,9 @@ def test_any_options_against_any_schema_end_well(options: Any, schema: Any) -> N
         ({"api_url": "https://slack.example/api"}, {}, False),
         ({"api_url": "https://thief.example/api"}, {}, True),
         ({"keyword": "new"}, {"keyword": "old"}, False),
+        ({"all": [{"url": "https://b.example"}]}, {"all": [{"url": "https://a.example"}]}, True),
+        ({"all": [{"url": "https://a.example"}]}, {"all": [{"url": "https://a.example"}, {"url": "b"}]}, False),
+        ({"of": {"host": "thief.example"}}, {"of": {"host": "a.example"}}, True),
     ],
 )
 def test_it_is_told_whether_what_is_set_goes_to_another_host(new: Any, old: Any, elsewhere: bool) -> None:

@@ -4,7 +4,7 @@ seed decides. Afterwards everything heals, and what people heard is held against
 The laws, of DESIGN.md section 4:
 
 1. *told*: every silence of more than two minutes that the hub was there for is told to somebody by two minutes after
-   the last sign of life plus one look;
+   the last sign of life plus one look, and by one pause more on a channel that has just spoken and gathers;
 2. *once*: no channel is told twice of the beginning, of the worsening, or of the end of one episode, except in the
    windows that docs/adr/0015 names;
 3. *ends*: whoever was told of a beginning is told of its end, unless the provider refuses that for good, and no alert
@@ -37,6 +37,8 @@ HEAL_SECONDS = 20 * 60.0
 DOWN_MS = 120_000
 TOLD_MS = DOWN_MS + 2_000 + 1_000
 """Two minutes, one look, and the time in which what was found is written down and taken up."""
+GAP_MS = 10_000
+"""Between two messages of a channel of paper."""
 RECOVERY_MS = 15_000 + 2_000
 """After the hub was away a server gets so long to be heard again."""
 REBOOT_MS = 600_000
@@ -98,6 +100,8 @@ class Simulation:
 
     def __init__(self, seed: int, database_url: str, folder: Path) -> None:
         self._chance = random.Random(seed)  # so that it can be replayed
+        self._mood = random.Random(seed + 1_000_000)
+        """Of channels, apart: how often they are asked depends on more than the seed."""
         self._url = database_url
         self._folder = folder
         self.outcomes = Outcomes(seed)
@@ -221,7 +225,7 @@ class Simulation:
     def _failure(self, kind: str, to: str, note: Note) -> Outcome | None:
         failing = self._failing.get(to, "")
         if failing == "maybe":
-            failing = self._chance.choice(("", "retry"))
+            failing = self._mood.choice(("", "retry"))
         if failing == "retry":
             return Retry("busy")
         if failing != "refuse":
@@ -287,6 +291,8 @@ class Simulation:
                 if last > ended or next_sign <= by or ended <= by or self._left(server, last) > by:
                     continue
                 self.outcomes.outages += 1
+                if any(by - GAP_MS <= one.at <= by for one in self._incident.office.said):
+                    by += GAP_MS
                 # What was told already, of a silence that was begun before the hub went away, is told.
                 if not any(last + DOWN_MS - 1 <= at <= by for at in tried):
                     self._break("told", f"{server.name} silent from {last} to {next_sign}, nobody told by {by}")

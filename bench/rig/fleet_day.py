@@ -3,8 +3,9 @@
 A server's day is made of stretches of the recording, 5 to 20 minutes each, in an order of its own: a quiet server has
 more of the quiet ones. So that no stretch ever comes twice, one value in ten is moved by a quarter of a difference that
 the series has shown elsewhere, and kept to the digits in which the agent tells that series; sizes and rates are scaled
-for each server. What never changed in the recording does not change here; what always rose goes on rising. All this
-makes it harder to compress than a real day, never easier. The same seed gives the same fleet.
+for each server. What never changed in the recording does not change here; what always rose goes on rising. The same
+seed gives the same fleet. It is the same for every engine, and no real day: stretches come again within it, nearly as
+they were, which helps an engine that looks far back more than a real day would.
 """
 
 from __future__ import annotations

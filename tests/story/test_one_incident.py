@@ -5,42 +5,36 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from tests.story.test_delivery import staged_agent
+import pytest
+
+from twinwatch.agent.alerting.alerting import Alerting
 from twinwatch.notify import Retry
 from twinwatch.testing.gauge import Gauge
-from twinwatch.testing.hub_stage import HubStage, Player
+from twinwatch.testing.hub_stage import HubStage
+from twinwatch.testing.incident import Incident
 from twinwatch.testing.story import StagedAgent, until
 
+OURS = ("failed", "almost full")
+"""How alerts of the gauge begin; silences of the server are told of elsewhere."""
 
-class Incident:
-    """One server of one organization with a mailbox, a chat and a phone."""
 
-    def __init__(self, stage: HubStage, tmp_path: Path) -> None:
-        self.stage = stage
-        self.office = stage.post_office
-        self.gauge = Gauge()
-        self._tmp_path = tmp_path
-        self.agent: StagedAgent
-        self.owner: Player
-
-    async def begin(self) -> None:
-        """Everything runs, and the agent holds its bundle."""
-        self.agent, self.owner = await staged_agent(
-            self.stage, self._tmp_path / "agent", monitors=[self.gauge], post_office=self.office
-        )
-        await self.stage.default_policies(self.owner.organization_id)
-        for name, kind in (("ops", "email"), ("chat", "slack"), ("phone", "sms")):
-            body = {"organization_id": str(self.owner.organization_id), "name": name, "kind": kind}
-            reply = await self.owner.client.post("/api/v1/channels", {**body, "settings": {"to": name}})
-            assert reply.status == 201, reply
-        await until(lambda: len(self.alerting.bundle.channels) == 3, 130)
-        await asyncio.sleep(5)
+class Pair(Incident):
+    """One server and its hub, of which either may be lost to the other, and neither to the people."""
 
     @property
-    def alerting(self) -> Any:
+    def agent(self) -> StagedAgent:
+        return self.servers[0].agent
+
+    @property
+    def gauge(self) -> Gauge:
+        return self.servers[0].gauge
+
+    @property
+    def alerting(self) -> Alerting:
         return self.agent.alerting
 
     def said(self) -> Counter[tuple[str, str, str, str]]:
@@ -49,13 +43,12 @@ class Incident:
             (one.to, subject.occasion, subject.title, one.teller)
             for one in self.office.said
             for subject in one.note.subjects
-            if subject.title.startswith(("failed", "almost full"))
+            if subject.title.startswith(OURS)
         )
 
     async def alerts(self) -> list[dict[str, Any]]:
-        """What the hub shows, but for silences of the server."""
-        found = (await self.owner.client.get("/api/v1/alerts")).json()["alerts"]
-        return [one for one in found if one["title"].startswith(("failed", "almost full"))]
+        """What the hub shows of the gauge."""
+        return [one for one in await super().alerts() if one["title"].startswith(OURS)]
 
     async def shows(self, state: str, within_seconds: float = 120.0) -> dict[str, Any]:
         """The newest alert, once the hub shows it in this state."""
@@ -67,11 +60,16 @@ class Incident:
                 await asyncio.sleep(1)
 
 
-async def test_a_critical_alert_is_told_by_the_agent_and_the_hub_stays_silent_on_those_channels(
-    stage: HubStage, tmp_path: Path
-) -> None:
-    incident = Incident(stage, tmp_path)
-    await incident.begin()
+@pytest.fixture
+async def incident(stage: HubStage, tmp_path: Path) -> AsyncIterator[Pair]:
+    """Everything runs, and the agent holds its bundle."""
+    incident = await Pair.begin(stage, tmp_path)
+    incident.only_the_hub_is_away = True
+    yield incident
+    await incident.end()
+
+
+async def test_a_critical_alert_is_told_by_the_agent_and_the_hub_stays_silent_on_those_channels(incident: Pair) -> None:
     incident.gauge.checks["pump"] = "down"
     await incident.shows("firing")
     await asyncio.sleep(120)
@@ -81,12 +79,9 @@ async def test_a_critical_alert_is_told_by_the_agent_and_the_hub_stays_silent_on
     assert incident.said() == {
         (to, occasion, "failed: pump", "agent"): 1 for to in ("ops", "chat") for occasion in ("firing", "resolved")
     }
-    await incident.agent.stop()
 
 
-async def test_a_warning_is_told_by_the_hub_alone(stage: HubStage, tmp_path: Path) -> None:
-    incident = Incident(stage, tmp_path)
-    await incident.begin()
+async def test_a_warning_is_told_by_the_hub_alone(incident: Pair) -> None:
     incident.gauge.value = 0.95
     await incident.shows("firing")
     await asyncio.sleep(180)
@@ -95,14 +90,9 @@ async def test_a_warning_is_told_by_the_hub_alone(stage: HubStage, tmp_path: Pat
     await incident.shows("resolved")
     await asyncio.sleep(60)
     assert incident.said() == {("ops", occasion, "almost full", "hub"): 1 for occasion in ("firing", "resolved")}
-    await incident.agent.stop()
 
 
-async def test_what_happened_while_the_hub_was_away_is_shown_in_order_and_told_again_by_nobody(
-    stage: HubStage, tmp_path: Path
-) -> None:
-    incident = Incident(stage, tmp_path)
-    await incident.begin()
+async def test_what_happened_while_the_hub_was_away_is_shown_in_order_and_told_again_by_nobody(incident: Pair) -> None:
     incident.agent.http.cut()
     incident.gauge.checks["pump"] = "down"
     incident.gauge.value = 0.95
@@ -128,12 +118,9 @@ async def test_what_happened_while_the_hub_was_away_is_shown_in_order_and_told_a
     incident.gauge.value = 0.2
     await asyncio.sleep(90)
     assert incident.said() == told + Counter({("ops", "resolved", "almost full", "agent"): 1})
-    await incident.agent.stop()
 
 
-async def test_an_answer_that_is_lost_or_late_makes_no_second_message(stage: HubStage, tmp_path: Path) -> None:
-    incident = Incident(stage, tmp_path)
-    await incident.begin()
+async def test_an_answer_that_is_lost_or_late_makes_no_second_message(incident: Pair) -> None:
     for number, lost in enumerate((1, 3), 1):
         incident.agent.http.lose_answers(lost)
         incident.gauge.value = 0.95
@@ -145,55 +132,44 @@ async def test_an_answer_that_is_lost_or_late_makes_no_second_message(stage: Hub
     incident.gauge.value = 0.95
     await asyncio.sleep(200)
     assert [count for (_, occasion, *_), count in incident.said().items() if occasion == "flapping"] == [1]
-    await incident.agent.stop()
 
 
-async def test_a_hub_that_dies_with_an_alert_it_accepted_leaves_it_to_the_agent(
-    stage: HubStage, tmp_path: Path
-) -> None:
-    incident = Incident(stage, tmp_path)
-    await incident.begin()
-    incident.office.fails = lambda kind, to, note: None if note.teller == "agent" else Retry("cut off")
+async def test_a_hub_that_dies_with_an_alert_it_accepted_leaves_it_to_the_agent(incident: Pair) -> None:
+    incident.failure = lambda kind, to, note: None if note.teller == "agent" else Retry("cut off")
     incident.gauge.value = 0.95
     await until(lambda: any(path.path.endswith("/alerts") for path in incident.agent.http.exchanges), 30)
     await asyncio.sleep(3)
     incident.agent.http.cut()
     await asyncio.sleep(120)
     assert incident.said() == {("ops", "firing", "almost full", "agent"): 1}
-    incident.office.fails = lambda kind, to, note: None
+    incident.failure = lambda kind, to, note: None
     incident.agent.http.mend()
     await asyncio.sleep(300)
     assert incident.said() == {("ops", "firing", "almost full", "agent"): 1}
-    await incident.agent.stop()
 
 
-async def test_an_agent_killed_with_an_open_alert_ends_it_after_its_restart(stage: HubStage, tmp_path: Path) -> None:
-    incident = Incident(stage, tmp_path)
-    await incident.begin()
+async def test_an_agent_killed_with_an_open_alert_ends_it_after_its_restart(incident: Pair) -> None:
     incident.gauge.checks["pump"] = "down"
     incident.gauge.value = 0.95
     await asyncio.sleep(90)
-    await incident.agent.kill()
+    await incident.servers[0].kill()
     incident.gauge.checks["pump"] = "up"
     incident.gauge.value = 0.2
     await asyncio.sleep(45)
-    await incident.agent.start()
+    await incident.servers[0].start()
     await asyncio.sleep(120)
     assert incident.said() == {
         **{(to, occasion, "failed: pump", "agent"): 1 for to in ("ops", "chat") for occasion in ("firing", "resolved")},
         **{("ops", occasion, "almost full", "hub"): 1 for occasion in ("firing", "resolved")},
     }
     assert {one["state"] for one in await incident.alerts()} == {"resolved"}
-    await incident.agent.stop()
 
 
-async def test_a_silence_is_obeyed_while_the_hub_is_away_and_told_at_its_end(stage: HubStage, tmp_path: Path) -> None:
-    incident = Incident(stage, tmp_path)
-    await incident.begin()
+async def test_a_silence_is_obeyed_while_the_hub_is_away_and_told_at_its_end(incident: Pair) -> None:
     silence = {
         "organization_id": str(incident.owner.organization_id),
         "what": {"rule": "gauge: *"},
-        "ends_at": stage.clock.now() + 600_000,
+        "ends_at": incident.stage.clock.now() + 600_000,
         "comment": "work",
     }
     reply = await incident.owner.client.post("/api/v1/silences", silence)
@@ -209,12 +185,9 @@ async def test_a_silence_is_obeyed_while_the_hub_is_away_and_told_at_its_end(sta
     await incident.shows("firing")
     await asyncio.sleep(120)
     assert sum(incident.said().values()) == 2
-    await incident.agent.stop()
 
 
-async def test_what_is_resolved_by_hand_at_the_hub_is_over_for_both(stage: HubStage, tmp_path: Path) -> None:
-    incident = Incident(stage, tmp_path)
-    await incident.begin()
+async def test_what_is_resolved_by_hand_at_the_hub_is_over_for_both(incident: Pair) -> None:
     incident.gauge.checks["pump"] = "down"
     alert = await incident.shows("firing")
     await asyncio.sleep(30)
@@ -229,4 +202,3 @@ async def test_what_is_resolved_by_hand_at_the_hub_is_over_for_both(stage: HubSt
     incident.gauge.checks["pump"] = "up"
     await asyncio.sleep(60)
     assert sum(incident.said().values()) == 4
-    await incident.agent.stop()

@@ -116,6 +116,8 @@ class Incident:
         self.office.fails = self._fails
         self.failure: Callable[[str, str, Note], Outcome | None] = lambda kind, to, note: None
         """What becomes of a message; None lets it arrive."""
+        self.only_the_hub_is_away = False
+        """Whether a server whose network is cut reaches the channels all the same."""
         self.servers: list[StagedServer] = []
         self._marked = stage.clock.now()
         self._from = 0
@@ -231,7 +233,8 @@ class Incident:
         await asyncio.sleep(120)  # the set of servers is part of every bundle
 
     def _fails(self, kind: str, to: str, note: Note) -> Outcome | None:
-        if note.teller == "agent" and any(one.name == note.sender and one.cut_off for one in self.servers):
+        cut_off = any(one.name == note.sender and one.cut_off for one in self.servers)
+        if note.teller == "agent" and cut_off and not self.only_the_hub_is_away:
             return Retry("network is unreachable")
         return self.failure(kind, to, note)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import struct
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 from hypothesis import given, settings
@@ -107,9 +108,10 @@ def test_only_the_socket_of_this_very_process_is_taken() -> None:
     assert process is not None
     files = {"/tmp/dotnet-diagnostic-77-499-socket": "", "/tmp/dotnet-diagnostic-770-500-socket": ""}
     assert list(socket_paths(PaperHost(files), process, "")) == []
-    files["/tmp/dotnet-diagnostic-77-500-socket"] = files["/proc/77/root/tmp/dotnet-diagnostic-77-500-socket"] = ""
-    found = list(socket_paths(PaperHost(files), process, ""))
-    assert found == ["/proc/77/root/tmp/dotnet-diagnostic-77-500-socket", "/tmp/dotnet-diagnostic-77-500-socket"]
+    here = "/tmp/dotnet-diagnostic-77-500-socket"
+    in_its_container = str(PurePosixPath("/proc", "77", "root", here[1:]))
+    files |= {here: "", in_its_container: ""}
+    assert list(socket_paths(PaperHost(files), process, "")) == [in_its_container, here]
 
 
 class Runtime:
@@ -148,9 +150,16 @@ class Runtime:
         return found
 
 
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A short one: the name of a socket has 107 bytes, of which a runtime's takes 40."""
+    with tempfile.TemporaryDirectory(prefix="tw-", dir="/tmp") as name:
+        yield Path(name)
+
+
 @pytest.mark.parametrize(("compressed", "version"), [(True, 4), (True, 5), (False, 4)])
-async def test_counters_of_a_runtime_become_figures(tmp_path: Path, compressed: bool, version: int) -> None:
-    runtime = Runtime(tmp_path, DiagnosticServer(compressed=compressed, version=version))
+async def test_counters_of_a_runtime_become_figures(folder: Path, compressed: bool, version: int) -> None:
+    runtime = Runtime(folder, DiagnosticServer(compressed=compressed, version=version))
     runtime.server.counters = {
         "System.Runtime": {"gc-heap-size": 42.0, "time-in-gc": 3.0, "exception-count": 30.0, "gen-2-gc-count": 15.0},
         "Microsoft.AspNetCore.Hosting": {"requests-per-second": 450.0, "current-requests": 4.0},
@@ -169,8 +178,8 @@ async def test_counters_of_a_runtime_become_figures(tmp_path: Path, compressed: 
     assert [(command_set, command) for command_set, command, _ in runtime.server.requests] == [(2, 3)], "one session"
 
 
-async def test_a_connection_that_ends_is_told_and_a_new_one_is_made_when_there_is_one(tmp_path: Path) -> None:
-    runtime = Runtime(tmp_path, DiagnosticServer())
+async def test_a_connection_that_ends_is_told_and_a_new_one_is_made_when_there_is_one(folder: Path) -> None:
+    runtime = Runtime(folder, DiagnosticServer())
     async with runtime.server.listening(runtime.socket):
         async with runtime.watched() as watching:
             await runtime.until("up")
@@ -182,8 +191,8 @@ async def test_a_connection_that_ends_is_told_and_a_new_one_is_made_when_there_i
             await runtime.until("up")
 
 
-async def test_a_runtime_that_refuses_and_one_that_is_not_there_are_told(tmp_path: Path) -> None:
-    runtime = Runtime(tmp_path, DiagnosticServer(refuses=True))
+async def test_a_runtime_that_refuses_and_one_that_is_not_there_are_told(folder: Path) -> None:
+    runtime = Runtime(folder, DiagnosticServer(refuses=True))
     async with runtime.watched() as watching:
         with pytest.raises(Absent, match="no diagnostic socket"):
             await watching
@@ -195,19 +204,19 @@ async def test_a_runtime_that_refuses_and_one_that_is_not_there_are_told(tmp_pat
             await watching
 
 
-async def test_a_socket_that_another_process_has_put_there_is_not_spoken_to(tmp_path: Path) -> None:
+async def test_a_socket_that_another_process_has_put_there_is_not_spoken_to(folder: Path) -> None:
     server = DiagnosticServer()
-    async with server.listening(tmp_path / "socket"):
+    async with server.listening(folder / "socket"):
         with pytest.raises(NetFailed, match="listens there"):
-            await HostLocalStreams().open(str(tmp_path / "socket"), pid=1, timeout_seconds=5)
-        stream = await HostLocalStreams().open(str(tmp_path / "socket"), pid=os.getpid(), timeout_seconds=5)
+            await HostLocalStreams().open(str(folder / "socket"), pid=1, timeout_seconds=5)
+        stream = await HostLocalStreams().open(str(folder / "socket"), pid=os.getpid(), timeout_seconds=5)
         stream.close()
     assert server.requests == []
 
 
-async def test_without_the_option_no_socket_is_touched(tmp_path: Path) -> None:
-    runtime = Runtime(tmp_path, DiagnosticServer())
-    runtime.monitor = Dotnet(options_of(Dotnet, {"pidfile": str(tmp_path / "pid")}))
+async def test_without_the_option_no_socket_is_touched(folder: Path) -> None:
+    runtime = Runtime(folder, DiagnosticServer())
+    runtime.monitor = Dotnet(options_of(Dotnet, {"pidfile": str(folder / "pid")}))
     async with runtime.server.listening(runtime.socket), runtime.watched():
         for _ in range(3):
             assert "counters" not in (await runtime.checks())[0]

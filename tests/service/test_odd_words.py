@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 
 from tests.service.alert_desk import Desk, fired
+from twinwatch.protocol.alerts import EVENTS, OPEN_ALERTS
 from twinwatch.protocol.life import Goodbye
 from twinwatch.testing.client import PATIENCE_SECONDS
 
@@ -68,3 +69,15 @@ async def test_tests_and_drills_are_forgotten_after_90_days(desk: Desk) -> None:
     async with asyncio.timeout(PATIENCE_SECONDS):
         while await desk.stage.execute("select id from public.notifications"):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
+
+
+async def test_an_agent_that_fires_without_end_opens_a_thousand_alerts_and_no_more(desk: Desk) -> None:
+    """Its key was stolen: ours counts what is beyond that, and does not send it."""
+    wanted = {"organization_id": str(desk.cast.organization_id), "comment": "", "what": {}}
+    assert (await desk.cast.owner.client.post("/api/v1/silences", wanted)).status == 201
+    for part in range(OPEN_ALERTS // EVENTS + 1):
+        things = range(part * EVENTS, (part + 1) * EVENTS)
+        answers = await desk.agent.events(*(fired(desk.agent, f"systemd:{thing}.service") for thing in things))
+    assert all(answer.unknown for answer in answers.answers)
+    ((many,),) = await desk.stage.execute("select count(*) from public.alerts where state <> 'resolved'")
+    assert many == OPEN_ALERTS

@@ -21,7 +21,16 @@ from twinwatch.hub.lawful_alerts import check_events
 from twinwatch.hub.refusals import DELETED, invalid, unauthorized
 from twinwatch.hub.statements import Statements
 from twinwatch.hub.stores.log import instant, milliseconds
-from twinwatch.protocol.alerts import THE_WAY, AlertAnswer, AlertAnswers, AlertEvent, AlertEvents, Told, digest_of
+from twinwatch.protocol.alerts import (
+    OPEN_ALERTS,
+    THE_WAY,
+    AlertAnswer,
+    AlertAnswers,
+    AlertEvent,
+    AlertEvents,
+    Told,
+    digest_of,
+)
 from twinwatch.world.clock import Clock
 
 SQL = Statements("intake")
@@ -56,7 +65,8 @@ class Intake:
                 raise unauthorized(DELETED)
             # In the order in which the outbox takes them, which may be telling of several at once.
             await connection.execute(ALERTS["lock_keys"], {"keys": [event.key for event in message.events]})
-            taking = _Taking(self._engine, connection, speaker, server, now, message)
+            many = len(await (await connection.execute(ALERTS["open_keys_of_agent"], who)).fetchall())
+            taking = _Taking(self._engine, connection, speaker, server, now, message, many)
             await taking.events()
             if message.open is not None:
                 await taking.reconcile(message.open)
@@ -72,7 +82,14 @@ class _Taking:
     """The events of one request."""
 
     def __init__(
-        self, engine: Engine, connection: Connection, speaker: Speaker, server: DictRow, now: int, message: AlertEvents
+        self,
+        engine: Engine,
+        connection: Connection,
+        speaker: Speaker,
+        server: DictRow,
+        now: int,
+        message: AlertEvents,
+        many: int,
     ) -> None:
         self._engine = engine
         self._connection = connection
@@ -81,6 +98,8 @@ class _Taking:
         self._now = now
         self._skew = round((server["clock_skew_seconds"] or 0.0) * 1000)
         self._message = message
+        self._many = many
+        """How many alerts of the agent are open."""
         self._over = {event.key for event in message.events if event.kind == "resolved"}
 
     async def events(self) -> None:
@@ -105,7 +124,10 @@ class _Taking:
         if found is None:
             if event.kind not in ("fired", "resolved"):
                 return  # of an alert that was forgotten long ago
+            if event.kind == "fired" and self._many >= OPEN_ALERTS:
+                return  # which no agent of ours sends
             found = await self._open(event)
+            self._many += 1
             if event.kind == "fired":
                 return
         match event.kind:

@@ -1,5 +1,5 @@
-"""One organization in virtual time: whole agents, a whole hub on a real PostgreSQL, and faults at every step that one
-seed decides. Afterwards everything heals, and what people heard is held against the laws.
+"""One organization in virtual time: whole agents, one or two whole hubs on a real PostgreSQL, and faults at every step
+that one seed decides. Afterwards everything heals, and what people heard is held against the laws.
 
 The laws, of DESIGN.md section 4:
 
@@ -17,20 +17,21 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from twinwatch.notify import Note, Outcome, Refused, Retry
 from twinwatch.testing.fakes import VirtualClock
 from twinwatch.testing.hub_stage import HubStage
 from twinwatch.testing.incident import CHANNELS, Incident, StagedServer
 from twinwatch.testing.post_office import Said
+from twinwatch.world.http import Unreachable
 
-SERVERS = 3
-"""At most. From four on the hub may suspect itself when most fall silent at once, and waits: that has tests of its
-own."""
+SERVERS = 8
+"""At most. From four on the hub may suspect itself when most fall silent at once: then one message stands for all."""
 TROUBLE_SECONDS = 20 * 60.0
 HEAL_SECONDS = 20 * 60.0
 """Longer than the longest pause between two tries of a message."""
@@ -46,6 +47,11 @@ RECORD_MS = 2_000
 """Between a provider's answer and its recording."""
 TRY_MS = 35_000
 """In which an agent's try, or its yielding, has to be known to the hub: what is cut in between is ambiguous."""
+LEASE_MS = 47_000
+"""In which another hub takes up what one that died had begun to send."""
+HUB = "hub"
+BLIND = "Most servers fell silent at once"
+ENDS_OF_HUBS = ("hub crash", "hub stop")
 BEGINNINGS = ("firing", "flapping")
 PARTING = ("kill", "power lost", "cut", "lose answers", "reboot", "delay")
 
@@ -77,6 +83,8 @@ class Troubled(Incident):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.signs: dict[str, list[int]] = defaultdict(list)
+        self.balance: Callable[[], HubStage | None] = lambda: self.stage
+        """Which hub takes the next request; None if there is none."""
 
     async def _app(self, scope: Any, receive: Any, send: Any) -> None:
         status = 0
@@ -88,7 +96,10 @@ class Troubled(Incident):
 
         # The hub takes the time of a heartbeat as it begins to work on it, and people may hear of it before it ends.
         began = self.stage.clock.now()
-        await super()._app(scope, receive, watched)
+        hub = self.balance()
+        if hub is None:
+            raise Unreachable("connection refused")
+        await hub.app(scope, receive, watched)
         if scope["path"].endswith("/heartbeat") and status == 200:
             for server in self.servers:
                 if scope["client"][0] == server.ip:
@@ -113,12 +124,18 @@ class Simulation:
     async def run(self) -> Outcomes:
         """What came of it. The loop has to be a virtual one."""
         clock: Any = VirtualClock()
-        self._stage = HubStage(self._url, self._folder / "hub", clock=clock)
-        async with self._stage as stage:
+        self._stage = HubStage(self._url, self._folder / "hub-1", clock=clock)
+        second = HubStage(self._url, self._folder / "hub-2", clock=clock)
+        second.post_office = self._stage.post_office
+        async with self._stage as stage, second:
+            self._hubs = [stage, second][: self._chance.randint(1, 2)]
+            if second not in self._hubs:
+                await second.stop()
             self._hub_spans.append([clock.now(), 0])
             many = self._chance.randint(1, SERVERS)
             self._incident = await Troubled.begin(stage, self._folder, servers=many)
             self._incident.failure = self._failure
+            self._incident.balance = self._running
             self._now = clock.now
             until = clock.monotonic() + TROUBLE_SECONDS
             while clock.monotonic() < until:
@@ -204,23 +221,31 @@ class Simulation:
         self._failing[name] = self._chance.choice(("", "", "retry", "refuse", "maybe"))
         self._did(f"channel {self._failing[name] or 'works'}", name)
 
+    def _running(self) -> HubStage | None:
+        running = [hub for hub in self._hubs if hub.runs]
+        return self._mood.choice(running) if running else None
+
     async def _crash_hub(self, server: StagedServer) -> None:
-        if self._stage.runs:
-            self._did("hub crash", "hub")
-            self._hub_spans[-1][1] = self._now()
-            await self._stage.crash()
+        await self._end_hub("crash", self._chance.choice(self._hubs))
 
     async def _stop_hub(self, server: StagedServer) -> None:
-        if self._stage.runs:
-            self._did("hub stop", "hub")
-            self._hub_spans[-1][1] = self._now()
-            await self._stage.stop()
+        await self._end_hub("stop", self._chance.choice(self._hubs))
+
+    async def _end_hub(self, how: Literal["crash", "stop"], hub: HubStage) -> None:
+        if hub.runs:
+            self._did(f"hub {how}", HUB)
+            await (hub.crash() if how == "crash" else hub.stop())
+            if not any(one.runs for one in self._hubs):
+                self._hub_spans[-1][1] = self._now()
 
     async def _start_hub(self, server: StagedServer) -> None:
-        if not self._stage.runs:
-            await self._stage.start()
-            self._hub_spans.append([self._now(), 0])
-            self._did("hub start", "hub")
+        hub = self._chance.choice(self._hubs)
+        if not hub.runs:
+            alone = not any(one.runs for one in self._hubs)
+            await hub.start()
+            if alone:
+                self._hub_spans.append([self._now(), 0])
+            self._did("hub start", HUB)
 
     def _failure(self, kind: str, to: str, note: Note) -> Outcome | None:
         failing = self._failing.get(to, "")
@@ -235,7 +260,8 @@ class Simulation:
 
     async def _heal(self) -> None:
         self._failing.clear()
-        await self._start_hub(self._incident.servers[0])
+        while not all(hub.runs for hub in self._hubs):
+            await self._start_hub(self._incident.servers[0])
         for server in self._incident.servers:
             server.http.lose_answers(0)
             server.http.repeat(0)
@@ -261,6 +287,17 @@ class Simulation:
                     )
                 )
         self.outcomes.messages = len(office.said)
+        self._suspicions = [
+            (int(since), int(to or self._now()))
+            for since, to in await self._stage.execute(
+                "select extract(epoch from detected_at) * 1000, extract(epoch from resolved_at) * 1000"
+                " from public.alerts where title = %s",
+                BLIND,
+            )
+        ]
+        told_of_it = sum(subject.title == BLIND for one in office.tried for subject in one.note.subjects)
+        if self._suspicions and not told_of_it:
+            self._break("told", "the hub suspected itself, and told nobody")
         for server in self._incident.servers:
             self._judge_told(server)
         self._judge_once(office.said)
@@ -293,6 +330,10 @@ class Simulation:
                 self.outcomes.outages += 1
                 if any(by - GAP_MS <= one.at <= by for one in self._incident.office.said):
                     by += GAP_MS
+                if any(by - LEASE_MS <= step.at <= by for step in self.outcomes.steps if step.what in ENDS_OF_HUBS):
+                    by += LEASE_MS
+                if any(last < since <= by or since <= last <= to for since, to in self._suspicions):
+                    break
                 # What was told already, of a silence that was begun before the hub went away, is told.
                 if not any(last + DOWN_MS - 1 <= at <= by for at in tried):
                     self._break("told", f"{server.name} silent from {last} to {next_sign}, nobody told by {by}")
@@ -321,7 +362,7 @@ class Simulation:
 
     def _is_in_the_window(self, first: Said, second: Said, server: str) -> bool:
         for step in self.outcomes.steps:
-            if step.who == "hub" and first.teller == "hub" and 0 <= step.at - first.at <= RECORD_MS:
+            if step.who == HUB and first.teller == "hub" and 0 <= step.at - first.at <= RECORD_MS:
                 return True
             if step.who != server:
                 continue

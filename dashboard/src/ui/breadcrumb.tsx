@@ -1,31 +1,26 @@
 import { ChevronRight } from "lucide-react";
 import Link from "next/link";
-import type { Server } from "@/lib/api";
-import { serverPath } from "@/lib/url";
+import { Fragment } from "react";
 
-/** The way from all servers to this page. */
-export function Breadcrumb({ server, here }: { server: Server; here?: string }) {
+export type Crumb = { label: string; href: string };
+
+export const SERVERS: Crumb = { label: "Servers", href: "/" };
+
+/** The way to this page, and its name. */
+export function Breadcrumb({ way, here }: { way: Crumb[]; here: string }) {
   return (
     <nav aria-label="Breadcrumb" className="flex items-center gap-1 text-sm text-ink-3">
-      <Link href="/" className="rounded hover:text-ink">
-        Servers
-      </Link>
-      <ChevronRight className="size-3.5 shrink-0" aria-hidden />
-      {here ? (
-        <>
-          <Link href={serverPath(server.id)} className="truncate rounded hover:text-ink">
-            {server.name}
+      {way.map(({ label, href }) => (
+        <Fragment key={href}>
+          <Link href={href} className="truncate rounded hover:text-ink">
+            {label}
           </Link>
           <ChevronRight className="size-3.5 shrink-0" aria-hidden />
-          <span className="text-ink-2" aria-current="page">
-            {here}
-          </span>
-        </>
-      ) : (
-        <span className="truncate text-ink-2" aria-current="page">
-          {server.name}
-        </span>
-      )}
+        </Fragment>
+      ))}
+      <span className="truncate text-ink-2" aria-current="page">
+        {here}
+      </span>
     </nav>
   );
 }

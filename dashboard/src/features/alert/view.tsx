@@ -1,6 +1,6 @@
 "use client";
 
-import { ArrowLeft, BellOff, ChevronRight, CircleOff, Lightbulb, Link2Off, Waves } from "lucide-react";
+import { ArrowLeft, BellOff, CircleOff, Lightbulb, Link2Off, Waves } from "lucide-react";
 import Link from "next/link";
 import { type ReactNode, useEffect } from "react";
 import { useAlert } from "@/lib/alerts";
@@ -8,6 +8,7 @@ import { type Alert, type AlertDetail, Problem } from "@/lib/api";
 import { useNow } from "@/lib/clock";
 import { duration, measure, moment, say } from "@/lib/units";
 import { alertFields, historyPath, probePath, serverPath, useUrlState } from "@/lib/url";
+import { Breadcrumb } from "@/ui/breadcrumb";
 import { Button } from "@/ui/button";
 import { EmptyFace } from "@/ui/faces";
 import { Banner, Panel } from "@/ui/panel";
@@ -48,15 +49,7 @@ export function AlertView() {
     );
   return (
     <div className="mx-auto flex max-w-5xl flex-col gap-4">
-      <nav aria-label="Breadcrumb" className="flex items-center gap-1 text-sm text-ink-3">
-        <Link href="/alerts/" className="rounded hover:text-ink">
-          Alerts
-        </Link>
-        <ChevronRight className="size-3.5 shrink-0" aria-hidden />
-        <span className="truncate text-ink-2" aria-current="page">
-          {title ?? "Alert"}
-        </span>
-      </nav>
+      <Breadcrumb way={[{ label: "Alerts", href: "/alerts/" }]} here={title ?? "Alert"} />
       <Whole query={query} what="the alert">
         {(detail) => <Loaded detail={detail} />}
       </Whole>

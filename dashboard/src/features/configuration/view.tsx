@@ -8,8 +8,8 @@ import { useNow } from "@/lib/clock";
 import { useMe, useServer } from "@/lib/data";
 import { forceOf, useChecks, useConfiguration, useSaveConfiguration, useWatched } from "@/lib/standing";
 import { ago } from "@/lib/units";
-import { configurationFields, useUrlState } from "@/lib/url";
-import { Breadcrumb } from "@/ui/breadcrumb";
+import { configurationFields, serverPath, useUrlState } from "@/lib/url";
+import { Breadcrumb, SERVERS } from "@/ui/breadcrumb";
 import { Button } from "@/ui/button";
 import { EmptyFace, ErrorFace, Loading, Refusal, Skeleton } from "@/ui/faces";
 import { Banner, Panel } from "@/ui/panel";
@@ -96,7 +96,10 @@ function Loaded({ server, configuration }: { server: Server; configuration: Conf
   return (
     <div className="flex flex-col gap-4" data-testid="configuration" data-version={configuration.version}>
       <header className="flex flex-col gap-2.5">
-        <Breadcrumb server={server} here="Configuration" />
+        <Breadcrumb
+          way={[SERVERS, { label: server.name, href: serverPath(server.id) }]}
+          here="Configuration"
+        />
         <div className="flex items-center gap-3">
           <h1 className="min-w-0 truncate text-xl font-semibold tracking-tight">
             Configuration of {server.name}

@@ -1,6 +1,6 @@
 "use client";
 
-import { ArrowLeft, ChevronRight, CircleOff } from "lucide-react";
+import { ArrowLeft, CircleOff } from "lucide-react";
 import Link from "next/link";
 import { useRouter } from "next/navigation";
 import { useEffect } from "react";
@@ -14,6 +14,7 @@ import { useProbe, useProbeHistory } from "@/lib/probes";
 import { ago, moment, say, span, tries } from "@/lib/units";
 import { historyPath, probeFields, useUrlState } from "@/lib/url";
 import { AlertLine } from "@/ui/alert-line";
+import { Breadcrumb } from "@/ui/breadcrumb";
 import { Button } from "@/ui/button";
 import { CheckBadge, CheckIcon } from "@/ui/check-state";
 import { EmptyFace } from "@/ui/faces";
@@ -57,15 +58,7 @@ export function ProbeView() {
     );
   return (
     <div className="mx-auto flex max-w-5xl flex-col gap-4">
-      <nav aria-label="Breadcrumb" className="flex items-center gap-1 text-sm text-ink-3">
-        <Link href="/probes/" className="rounded hover:text-ink">
-          Probes
-        </Link>
-        <ChevronRight className="size-3.5 shrink-0" aria-hidden />
-        <span className="truncate text-ink-2" aria-current="page">
-          {name ?? "Probe"}
-        </span>
-      </nav>
+      <Breadcrumb way={[{ label: "Probes", href: "/probes/" }]} here={name ?? "Probe"} />
       <Whole query={query} what="the probe">
         {(probe) => <Loaded probe={probe} />}
       </Whole>

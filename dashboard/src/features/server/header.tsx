@@ -23,7 +23,7 @@ import { useNow } from "@/lib/clock";
 import { useDelete, useMe, useRename } from "@/lib/data";
 import { ago, date, duration, measure, moment, say } from "@/lib/units";
 import { configurationPath } from "@/lib/url";
-import { Breadcrumb } from "@/ui/breadcrumb";
+import { Breadcrumb, SERVERS } from "@/ui/breadcrumb";
 import { Button } from "@/ui/button";
 import { Confirm, Dialog } from "@/ui/dialog";
 import { Refusal } from "@/ui/faces";
@@ -37,7 +37,7 @@ export function ServerHeader({ server }: { server: Server }) {
   const now = useNow(1000);
   return (
     <header className="flex flex-col gap-2.5">
-      <Breadcrumb server={server} />
+      <Breadcrumb way={[SERVERS]} here={server.name} />
       <div className="flex items-center gap-3">
         <h1 className="min-w-0 truncate text-xl font-semibold tracking-tight" title={server.name}>
           {server.name}

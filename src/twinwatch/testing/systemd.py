@@ -11,6 +11,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -38,6 +39,9 @@ mount -t proc proc "$r/proc"
 mount --rbind /sys "$r/sys"
 mount --rbind /dev "$r/dev"
 mount -t tmpfs tmpfs "$r/tmp"
+printf "%s\n" "$SEEN" | while IFS= read -r seen; do
+  [ -z "$seen" ] || { mkdir -p "$r$seen"; mount --bind "$seen" "$r$seen"; }
+done
 for group in $GROUPS_OF_MINE; do mount --bind "${group#*=}" "$r${group%%=*}"; done
 rm -rf "$r"/etc/systemd/system/*.wants
 mkdir -p "$r/etc/systemd/system" "$r/var/log/journal"
@@ -108,6 +112,7 @@ class SystemdSandbox:
             **os.environ,
             "DIR": str(self.folder),
             "TARGET": target,
+            "SEEN": "\n".join(_programs_of_ours_in_tmp()),
             "GROUPS_OF_MINE": " ".join(f"{CGROUPS if self._unified else at}={mine}" for at, mine in groups.items()),
         }
         with (self.folder / "log").open("wb") as log:
@@ -225,3 +230,9 @@ def _mounted(controllers: str) -> Path:
     if not controllers:
         return CGROUPS / "unified" if (CGROUPS / "unified").is_dir() else CGROUPS
     return CGROUPS / controllers.removeprefix("name=")
+
+
+def _programs_of_ours_in_tmp() -> list[str]:
+    """What units of ours run, where that lies in ``/tmp``, which within is another one."""
+    places = {Path(sys.prefix), Path(sys.base_prefix), Path(__file__).resolve().parents[2]}
+    return sorted(str(place) for place in places if place.is_relative_to("/tmp"))  # noqa: S108 - it is looked at

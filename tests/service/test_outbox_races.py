@@ -10,7 +10,7 @@ import psycopg
 
 from tests.service.alert_desk import GAP, Desk, fired
 from twinwatch.hub.alerting.outbox import SENDERS
-from twinwatch.notify import Note, Outcome, Retry
+from twinwatch.notify import Note, Outcome, Refused, Retry
 from twinwatch.testing.client import PATIENCE_SECONDS
 from twinwatch.testing.post_office import Said
 
@@ -168,3 +168,39 @@ async def _until_blocked(desk: Desk) -> None:
             if waiting:
                 return
             await asyncio.sleep(0.01)
+
+
+async def test_what_was_under_way_when_an_alert_became_worse_is_not_told_beside_what_follows(desk: Desk) -> None:
+    under_way, end = asyncio.Event(), asyncio.Event()
+    take = desk.office.take
+
+    async def fail_once(kind: str, to: str, note: Note) -> Outcome:
+        if to != "ops" or end.is_set():
+            return await take(kind, to, note)
+        under_way.set()
+        await end.wait()
+        return Retry("503")
+
+    desk.office.take = fail_once  # type: ignore[method-assign]
+    while not under_way.is_set():
+        desk.stage.clock.advance(5)
+        await desk.stage.hub.look()
+        await asyncio.sleep(0)
+    for _ in range(8):
+        desk.stage.clock.advance(5)
+        await desk.stage.hub.look()
+    end.set()
+    await desk.passes(60, alive=False)
+    await desk.passes(60, alive=False)
+    heard = [subject.severity for _, subject in desk.office.subjects("ops")]
+    assert heard == ["down"]
+
+
+async def test_a_fallback_that_hears_of_it_anyhow_is_not_told_besides(desk: Desk) -> None:
+    await desk.stage.execute("update public.channels set fallback = true where name = 'ops'")
+    desk.office.fails = lambda kind, to, note: Refused("gone") if to == "chat" else None
+    await desk.agent.events(fired(desk.agent))
+    for _ in range(3):
+        await desk.passes(GAP + 1)
+    assert sorted(one.to for one in desk.office.tried) == ["chat", "ops"]
+    assert [occasion for occasion, _ in desk.told("ops")] == ["firing"]

@@ -18,6 +18,7 @@ from uuid import UUID, uuid4
 
 from psycopg.rows import DictRow
 
+from twinwatch.hub.alerting.choosing import is_told_besides, is_worth_saying, occasion_of
 from twinwatch.hub.alerting.engine import AGENT_MILLISECONDS, ALERTS, NOTES
 from twinwatch.hub.alerting.letters import note_of, subject_of, trial_of
 from twinwatch.hub.alerting.links import Links
@@ -216,7 +217,7 @@ class Outbox:
             asked = {"alerts": ids, "channel": claim.channel["id"]}
             rows = {row["id"]: row for row in await (await connection.execute(NOTES["subjects"], asked)).fetchall()}
             said = await (await connection.execute(NOTES["said"], asked)).fetchall()
-        mute = [note for note in notes if not _is_worth_saying(note, rows, said)]
+        mute = [note for note in notes if not is_worth_saying(note, rows, said)]
         telling = [note for note in notes if note not in mute]
         if mute:
             await self._drop(claim, mute)
@@ -224,7 +225,10 @@ class Outbox:
             return
         subjects = [
             subject_of(
-                rows[note["alert_id"]], note["occasion"], self._links, instead=(note["body"] or {}).get("instead")
+                rows[note["alert_id"]],
+                occasion_of(note, said),
+                self._links,
+                instead=(note["body"] or {}).get("instead"),
             )
             for note in telling
         ]
@@ -347,9 +351,16 @@ class Outbox:
             for row in await cursor.fetchall()
             if row["fallback"] and row["enabled"] and row["id"] != claim.channel["id"]
         ]
+        alerts = [note["alert_id"] for note in failing]
+        heard = {
+            other: await (await connection.execute(NOTES["said"], {"channel": other, "alerts": alerts})).fetchall()
+            for other in others
+        }
         body = self._channels.encoded({"instead": {"channel": claim.channel["name"], "reason": reason}})
         for note in failing:
             for other in others:
+                if is_told_besides(note, heard[other]):
+                    continue
                 values = {
                     "organization": note["organization_id"],
                     "alert": note["alert_id"],
@@ -372,7 +383,7 @@ class Outbox:
                 "state": "cancelled",
                 "done": instant(now),
                 "due": None,
-                "reason": "nobody was told of the alert here",
+                "reason": "there is nothing to say here any more: it is over, untold, or said anew",
                 "reference": "",
                 "ids": [note["id"] for note in notes],
                 "lease": claim.lease,
@@ -404,21 +415,6 @@ class Outbox:
             "seconds": seconds,
         }
         await connection.execute(NOTES["attempt"], values)
-
-
-def _is_worth_saying(note: DictRow, alerts: dict[UUID, DictRow], said: Sequence[DictRow]) -> bool:
-    """An end is told only where the beginning was, or may have been; and a beginning only while it lasts."""
-    alert = alerts.get(note["alert_id"])
-    if alert is None:
-        return False
-    if note["occasion"] != "resolved":
-        return bool(alert["state"] != "resolved")
-    return any(
-        one["alert_id"] == note["alert_id"]
-        and one["occasion"] != "resolved"
-        and (one["state"] in ("delivered", "sending") or one["attempts"] > 0)
-        for one in said
-    )
 
 
 def _by_state(notes: Sequence[DictRow], outcome: Outcome, now: int) -> dict[str, list[DictRow]]:

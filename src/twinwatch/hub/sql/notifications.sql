@@ -114,7 +114,7 @@ join public.organizations as o on o.id = a.organization_id
 where a.id = any (%(alerts)s)
 
 -- name: said
-select alert_id, occasion, state, reference, attempts from public.notifications
+select id, alert_id, occasion, teller, state, reference, attempts, created_at from public.notifications
 where channel_id = %(channel)s and alert_id = any (%(alerts)s)
 
 -- name: done

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -305,6 +306,7 @@ async def test_an_axis_can_be_asked_for(ground: Ground) -> None:
 EXACT = [0.1, 1 / 3, -0.0, 5e-324, 1.7976931348623157e308, 2.0**53, -(2.0**53), 123456.789, 1e-9, 7.0, -7.0, 0.0003]
 
 
+BEYOND: dict[Measure, float] = {"sum": math.inf, "mean": math.inf, "max": 1.7e308, "count": 2.0}
 USUAL = [0.1, 1 / 3, 0.0, 123456.789, 1e-6, 7.0, -7.0, 0.0003, 98304.0 * 4096]
 
 
@@ -325,6 +327,31 @@ async def test_whole_numbers_and_broken_ones_are_both_kept(ground: Ground) -> No
     await server.push(*((EPOCH + n, (float(n * 4096), n / 7)) for n in range(200)))
     expected = [[float(n * 4096) for n in range(200)], [n / 7 for n in range(200)]]
     assert_same(ground, await server.read(EPOCH, EPOCH + HOUR), expected)
+
+
+async def test_what_is_no_number_is_no_sample(ground: Ground) -> None:
+    server = await ground.server()
+    await server.push((EPOCH, (math.nan, 2.0)), (EPOCH + 1, (1.0, math.nan)), (EPOCH + 2, (math.nan, math.nan)))
+    points = await server.read(EPOCH, EPOCH + HOUR)
+    assert list(points.times) == [EPOCH, EPOCH + 1]
+    assert listed(points) == [[None, 1.0], [2.0, None]]
+    counted = await server.read(EPOCH, EPOCH + DAY, 1, "count")
+    assert listed(counted) == [[1.0], [1.0]]
+    filled = np.array([[math.nan, 7.0], [math.nan, math.nan]])
+    await ground.store.fill(
+        server.organization_id, server.id, server.series, Points(np.array([EPOCH + 3, EPOCH + 4]), filled, 0)
+    )
+    assert listed(await server.read(EPOCH + 3, EPOCH + HOUR)) == [[7.0], [None]]
+
+
+async def test_a_sum_beyond_all_numbers_is_infinite(ground: Ground) -> None:
+    if not ground.is_exact:
+        pytest.skip("values so great are not kept")
+    server = await ground.server(1)
+    await server.push((EPOCH, (1.7e308,)), (EPOCH + 1, (1.7e308,)))
+    await ground.settle(EPOCH + 4 * DAY)
+    for measure, expected in BEYOND.items():
+        assert listed(await server.read(EPOCH, EPOCH + DAY, 1, measure)) == [[expected]]
 
 
 async def test_what_another_store_held_is_filled_in_once_however_often_it_comes(ground: Ground) -> None:

@@ -55,7 +55,8 @@ def points_of(series: Sequence[Pieces], window: Window) -> Points:
             values = np.array([_placed(axis, one, window.measure) for one in joined])
             return Points(axis, values.reshape(len(series), len(axis)), step=0)
     axis = np.arange(window.since // step, (window.to - 1) // step + 1, dtype=np.int64) * step
-    rows = [_bucketed(axis, step, one, window.measure) for one in series]
+    with np.errstate(over="ignore"):  # a sum beyond all numbers is infinite
+        rows = [_bucketed(axis, step, one, window.measure) for one in series]
     return Points(axis, np.array(rows).reshape(len(series), len(axis)), step)
 
 

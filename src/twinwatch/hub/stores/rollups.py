@@ -101,7 +101,8 @@ def unpack_rolled(packed: bytes, axis: Axis) -> Rolled:
     if kind == ONE:
         (value,) = struct.unpack("<d", head)
         all_alike = np.full(len(starts), value)
-        return Rolled(starts, counts, counts * value, all_alike, all_alike)
+        with np.errstate(over="ignore"):  # a sum beyond all numbers is infinite
+            return Rolled(starts, counts, counts * value, all_alike, all_alike)
     scale = 1.0 if kind == FLOAT else 10.0 ** head[0]
     sums, mins, maxs = (unpack_numbers(part) / scale for part in parts)
     return Rolled(starts, counts, sums, mins, maxs)

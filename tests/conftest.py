@@ -14,6 +14,7 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
+    from tests.contract.timescale_server import TimescaleServer
     from twinwatch.testing.hub_stage import Cast, HandClock, HubStage
     from twinwatch.testing.postgres import Cluster
 
@@ -30,6 +31,15 @@ def cluster() -> Iterator[Cluster]:
 
     with Cluster() as cluster:
         yield cluster
+
+
+@pytest.fixture(scope="session")
+def timescale() -> Iterator[TimescaleServer]:
+    """One TimescaleDB for the session, in WebAssembly. Its database is emptied by whoever uses it next."""
+    from tests.contract.timescale_server import TimescaleServer
+
+    with TimescaleServer() as server:
+        yield server
 
 
 @pytest.fixture

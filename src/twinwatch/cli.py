@@ -104,7 +104,7 @@ def make_parser() -> argparse.ArgumentParser:
         "2 called wrongly.",
     )
     _database_arguments(copy)
-    stores = "blocks, victoriametrics:URL or victoriametrics:INSERT,SELECT"
+    stores = "blocks, timescale, victoriametrics:URL or victoriametrics:INSERT,SELECT"
     copy.add_argument("--from", metavar="STORE", dest="source", required=True, help=stores)
     copy.add_argument(
         "--to",

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from .store_ground import BlocksGround, DaysGround, MemoryGround, SegmentsGround
+import pytest
+
+from twinwatch.testing.postgres import Cluster
+
+from .store_ground import BlocksGround, DaysGround, Ground, MemoryGround, SegmentsGround
+from .timescale_ground import ApacheGround, CompressedGround, TimescaleGround
 from .victoria_ground import VictoriaClusterGround, VictoriaGround
 
 GROUNDS: list[Any] = [
@@ -12,6 +18,18 @@ GROUNDS: list[Any] = [
     BlocksGround,
     SegmentsGround,
     DaysGround,
+    TimescaleGround,
+    CompressedGround,
+    ApacheGround,
     VictoriaGround,
     VictoriaClusterGround,
 ]
+
+
+def opened(request: pytest.FixtureRequest, cluster: Cluster) -> AbstractAsyncContextManager[Ground]:
+    """The ground that is the parameter of a fixture. What only some stand on is started when the first of them is."""
+    kind = request.param
+    ground: AbstractAsyncContextManager[Ground] = (
+        kind.on(request.getfixturevalue("timescale")) if issubclass(kind, TimescaleGround) else kind.open(cluster)
+    )
+    return ground

@@ -11,8 +11,9 @@ import pytest
 from twinwatch.hub.copying import Copying, Ledger, Progress
 from twinwatch.hub.db import DatabaseAway
 from twinwatch.hub.plans import Plans
-from twinwatch.hub.stores import Points, SampleStore, Window
+from twinwatch.hub.stores import Points, Retention, SampleStore, Window
 from twinwatch.hub.stores.blocks import BlocksStore
+from twinwatch.hub.stores.timescale import TimescaleStore
 from twinwatch.testing.fakes import EPOCH
 from twinwatch.testing.hub_stage import HandClock
 from twinwatch.testing.postgres import Cluster
@@ -20,6 +21,8 @@ from twinwatch.testing.stores import MemoryStore
 
 from .store_ground import DAY, HOUR, BlocksGround, Server
 from .test_store import listed
+from .timescale_ground import TimescaleGround
+from .timescale_server import TimescaleServer
 from .victoria_ground import VictoriaGround
 
 DAYS = 6
@@ -56,7 +59,7 @@ async def filled(ground: BlocksGround) -> list[Server]:
             ticks = [(EPOCH + day * DAY + n * HOUR, (n / 7, None if n % 3 else float(n))) for n in range(24)]
             await server.push(*ticks, received_at=ticks[-1][0])
         if day == DAYS - 2:
-            await ground.settle(EPOCH + day * DAY + 26 * HOUR)
+            await ground.compaction.round(EPOCH + day * DAY + 26 * HOUR, Retention(7))
     return servers
 
 
@@ -123,6 +126,22 @@ async def test_where_the_target_has_something_else_the_day_is_named(ground: Bloc
     for _ in range(2):
         done = await copying(ground, ground.store, target, tmp_path / "done").run()
         assert done.differing == [(servers[0].id, EPOCH // DAY)]
+
+
+async def test_samples_go_to_timescale_and_come_back(timescale: TimescaleServer, tmp_path: Path) -> None:
+    async with TimescaleGround.on(timescale) as ground:
+        hypertable, ground.store = TimescaleStore(ground.database), BlocksStore(ground.database)
+        servers = await filled(ground)
+        there = await copying(ground, ground.store, hypertable, tmp_path / "there").run()
+        assert (there.samples, there.differing) == (2 * DAYS * (24 + 8), [])
+        assert (await hypertable.stats()).samples == there.samples
+        await ground.settle(NOW)
+        before = [await whole(ground.store, server) for server in servers]
+        for server in servers:
+            await ground.store.forget(server.id)
+        back = await copying(ground, hypertable, ground.store, tmp_path / "back").run()
+        assert (back.samples, back.differing) == (there.samples, [])
+        assert [await whole(ground.store, server) for server in servers] == before
 
 
 async def test_samples_go_to_victoriametrics_and_come_back(cluster: Cluster, tmp_path: Path) -> None:

@@ -13,13 +13,13 @@ from twinwatch.hub.stores import Last, Measure, Misused, Points, Retention, Wind
 from twinwatch.testing.fakes import EPOCH
 from twinwatch.testing.postgres import Cluster
 
-from .grounds import GROUNDS
+from .grounds import GROUNDS, opened
 from .store_ground import DAY, HOUR, Ground, Server
 
 
 @pytest.fixture(params=GROUNDS, ids=lambda kind: kind.name)
 async def ground(request: pytest.FixtureRequest, cluster: Cluster) -> AsyncIterator[Ground]:
-    async with request.param.open(cluster) as ground:
+    async with opened(request, cluster) as ground:
         yield ground
 
 

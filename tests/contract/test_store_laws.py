@@ -15,7 +15,7 @@ from twinwatch.testing.fakes import EPOCH
 from twinwatch.testing.postgres import Cluster
 from twinwatch.testing.stores import MemoryStore
 
-from .grounds import GROUNDS
+from .grounds import GROUNDS, opened
 from .store_ground import DAY, HOUR, Ground, Server, Ticks
 
 TIMES = st.integers(0, 3 * DAY).map(lambda offset: EPOCH - 3 * DAY + offset)
@@ -25,7 +25,7 @@ WINDOWS = st.tuples(TIMES, st.integers(1, 4 * DAY), st.integers(1, 300), st.samp
 
 @pytest.fixture(params=[one for one in GROUNDS if one.lawful], ids=lambda kind: kind.name)
 async def ground(request: pytest.FixtureRequest, cluster: Cluster) -> AsyncIterator[Ground]:
-    async with request.param.open(cluster) as ground:
+    async with opened(request, cluster) as ground:
         yield ground
 
 

@@ -71,7 +71,7 @@ def test_the_agent_carries_nothing_of_the_hub() -> None:
     assert hub & {name for name, _ in lock("base")} == set()
 
 
-@pytest.mark.parametrize("folder", ["dashboard", "tests/service/supabase"])
+@pytest.mark.parametrize("folder", ["dashboard", "tests/service/supabase", "tests/contract/timescale"])
 def test_a_packages_lock_holds_every_platform(folder: str) -> None:
     """One made where a platform's packages are not to be had lacks them, and ``npm ci`` elsewhere refuses it."""
     packages = json.loads((ROOT / folder / "package-lock.json").read_text())["packages"]

@@ -66,7 +66,10 @@ async def test_a_store_that_is_away_ends_it_with_a_line(settings: Settings, tmp_
     ("source", "target", "said"),
     [
         ("blocks", "blocks", "the same"),
+        ("timescale", "timescale", "the same"),
         ("rows", "blocks", "--from: expected blocks"),
+        ("blocks", "", "--to: which engine"),
+        ("blocks", "timescale", "this PostgreSQL has no TimescaleDB"),
         ("blocks", "victoriametrics:x", "--to: an address"),
     ],
 )

@@ -6,6 +6,7 @@ import time
 from hashlib import blake2b
 from typing import TextIO
 
+from twinwatch.hub.choosing import choose
 from twinwatch.hub.copying import Copying, Ledger, Progress
 from twinwatch.hub.db import Database, DatabaseAway
 from twinwatch.hub.migrations import migrate
@@ -56,6 +57,9 @@ async def copy_samples(settings: Settings, source: str, target: str, out: TextIO
     Raises: Misconfigured for engines that are none, or one; for a file of progress that cannot be written.
     """
     engines = named_engine(source, "--from"), named_engine(target, "--to")
+    for engine, name in zip(engines, ("--from", "--to"), strict=True):
+        if engine.name == "automatic":
+            raise Misconfigured(f"{name}: which engine? expected blocks, timescale or victoriametrics:URL")
     if engines[0] == engines[1]:
         raise Misconfigured("--from and --to are the same")
     way = blake2b(f"{[(one.name, one.addresses) for one in engines]}".encode(), digest_size=6).hexdigest()
@@ -65,6 +69,8 @@ async def copy_samples(settings: Settings, source: str, target: str, out: TextIO
     except OSError as err:
         raise Misconfigured(f"{path}: {err.strerror}; choose a folder you may write to with --data-dir") from err
     database = Database(await migrate(settings.owner_url, settings.secret), most=4)
+    for engine in engines:
+        await choose(settings.owner_url, engine)
     keeping = [Keeping(engine, database) for engine in engines]
     try:
         await database.open()
@@ -76,7 +82,7 @@ async def copy_samples(settings: Settings, source: str, target: str, out: TextIO
             keeping[1].store,
             ledger,
             Bar(out).show,
-            is_exact=engines[1].name == "blocks",
+            is_exact=engines[1].name != "victoriametrics",
         )
         done = await copying.run()
     except (DatabaseAway, TimeoutError) as err:

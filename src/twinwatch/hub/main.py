@@ -40,6 +40,7 @@ from twinwatch.hub.api.doors import Rooms, install_handlers
 from twinwatch.hub.auth import Auth
 from twinwatch.hub.bundles import Bundles
 from twinwatch.hub.channels import Channels, Kinds
+from twinwatch.hub.choosing import choose
 from twinwatch.hub.compactor import child as compactor_child
 from twinwatch.hub.configurations import Configurations
 from twinwatch.hub.connections import SERVING, allow_connections
@@ -351,6 +352,7 @@ async def run(settings: Settings, *, shared: bool = False) -> None:
     listening = listen(settings.host, settings.port, shared=shared)
     allow_connections()
     url = await migrate(settings.owner_url, settings.secret)
+    settings = replace(settings, engine=await choose(settings.owner_url, settings.engine))
     guard = Guard(private=settings.private_networks)
     http = AiohttpHttp(connections=MESSAGE_CONNECTIONS, guard=guard)
     mail = SmtpMail(relay=settings.relay, sender=settings.mail_from, guard=guard)

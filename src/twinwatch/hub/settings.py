@@ -72,7 +72,7 @@ class Settings:
     canaries: tuple[str, ...] = ()
     """What the hub reaches as long as it is not itself cut off: ``host:port`` or URLs."""
     engine: Engine = field(default_factory=Engine)
-    """What keeps the samples."""
+    """What keeps the samples; ``automatic`` is decided when the database is there (``choosing``)."""
     dead_man_url: str = ""
     """Asked for every minute while all is well, so that somebody outside notices when it is not."""
 

@@ -63,8 +63,9 @@ def test_late_comes_before_down(tmp_path: Path, late: str, down: str) -> None:
 
 
 def test_samples_are_kept_where_they_are_said_to_be(tmp_path: Path) -> None:
-    assert settings(tmp_path).engine == Engine("blocks")
+    assert settings(tmp_path).engine == Engine("automatic")
     assert settings(tmp_path, TWINWATCH_SAMPLE_STORE="blocks").engine == Engine("blocks")
+    assert settings(tmp_path, TWINWATCH_SAMPLE_STORE=" timescale ").engine == Engine("timescale")
     single = settings(tmp_path, TWINWATCH_SAMPLE_STORE="victoriametrics:http://a:8428/").engine
     assert single == Engine("victoriametrics", ("http://a:8428",))
     cluster = settings(tmp_path, TWINWATCH_SAMPLE_STORE="victoriametrics:http://a:8480, https://b/vm").engine
@@ -75,7 +76,10 @@ def test_samples_are_kept_where_they_are_said_to_be(tmp_path: Path) -> None:
     "text",
     [
         "prometheus",
+        "automatic",
         "blocks:http://hidden",
+        "timescale:http://hidden",
+        ":http://hidden",
         "victoriametrics",
         "victoriametrics:hidden:8428",
         "victoriametrics:ftp://hidden",

@@ -8,6 +8,7 @@ from typing import Literal
 from twinwatch.hub.db import Database
 from twinwatch.hub.stores import Retention, SampleStore
 from twinwatch.hub.stores.blocks import BlocksStore
+from twinwatch.hub.stores.timescale import TimescaleStore
 from twinwatch.hub.stores.victoria import VictoriaStore
 from twinwatch.hub.stores.victoria_node import Node, addresses_of
 from twinwatch.world.http import AiohttpHttp
@@ -19,23 +20,32 @@ CONNECTIONS = 16
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """An engine by name. ``addresses`` are those of VictoriaMetrics; a password may stand there."""
+    """An engine by name. ``addresses`` are those of VictoriaMetrics; a password may stand there.
 
-    name: Literal["blocks", "victoriametrics"] = "blocks"
+    ``automatic`` is what ``choosing.choose`` makes one of the others of, by what the database has.
+    """
+
+    name: Literal["automatic", "blocks", "timescale", "victoriametrics"] = "automatic"
     addresses: tuple[str, ...] = field(default=(), repr=False)
 
 
 def engine_of(text: str) -> Engine:
-    """The engine of ``blocks``, ``victoriametrics:URL`` or ``victoriametrics:INSERT,SELECT``; of nothing: ``blocks``.
+    """The engine of ``blocks``, ``timescale``, ``victoriametrics:URL`` or ``victoriametrics:INSERT,SELECT``.
+
+    Of nothing: ``automatic``.
 
     Raises: ValueError, which does not repeat addresses: a password may stand there.
     """
     name, _, addresses = text.strip().partition(":")
-    if name in ("", "blocks") and not addresses:
+    if not addresses and not name:
         return Engine()
+    if not addresses and name == "blocks":
+        return Engine("blocks")
+    if not addresses and name == "timescale":
+        return Engine("timescale")
     if name != "victoriametrics":
         raise ValueError(
-            "expected blocks, victoriametrics:http://HOST:8428 for a single node, or "
+            "expected blocks, timescale, victoriametrics:http://HOST:8428 for a single node, or "
             "victoriametrics:http://VMINSERT:8480,http://VMSELECT:8481 for a cluster"
         )
     return Engine("victoriametrics", addresses_of(addresses))
@@ -45,20 +55,24 @@ class Keeping:
     """The store that keeps the samples, and what it holds open."""
 
     def __init__(self, engine: Engine, database: Database) -> None:
+        """``automatic`` is ``blocks`` here: whoever may look at the database has chosen before."""
         self._http = AiohttpHttp(answer_bytes=ANSWER_BYTES, connections=CONNECTIONS)
         blocks = BlocksStore(database)
+        self._timescale = TimescaleStore(database)
         self.store: SampleStore = blocks
-        self._left: SampleStore | None = None
-        """What was kept before another engine was chosen: it ends when it is past keeping."""
-        if engine.name == "victoriametrics":
+        if engine.name == "timescale":
+            self.store = self._timescale
+        elif engine.name == "victoriametrics":
             self.store = VictoriaStore(database, Node(self._http, engine.addresses))
-            self._left = blocks
+        self._left: list[SampleStore] = [one for one in (blocks, self._timescale) if one is not self.store]
+        """What was kept before another engine was chosen: it ends when it is past keeping."""
 
     async def tend(self, now: int, retention: Retention) -> None:
         """``SampleStore.tend``, of what other engines are left with too."""
         await self.store.tend(now, retention)
-        if self._left is not None:
-            await self._left.tend(now, retention)
+        for one in self._left:
+            if one is not self._timescale or await self._timescale.is_there():
+                await one.tend(now, retention)
 
     async def close(self) -> None:
         """Closes the connections; those to PostgreSQL are the caller's."""

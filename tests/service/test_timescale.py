@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
+import os
+import signal
+import sys
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -17,8 +21,9 @@ from twinwatch.hub.settings import Misconfigured, Settings
 from twinwatch.hub.stores import hypertable
 from twinwatch.hub.stores.engines import Engine
 from twinwatch.hub.stores.hypertable import APACHE, Extension, Owner
+from twinwatch.testing.client import PATIENCE_SECONDS
 from twinwatch.testing.hub_stage import Cast, HandClock, HubStage
-from twinwatch.testing.postgres import SECRET
+from twinwatch.testing.postgres import SECRET, free_port
 
 DAY = 24 * 3600
 COMMAND = "twinwatch hub copy-samples --from blocks --to timescale"
@@ -162,3 +167,24 @@ async def test_what_one_engine_is_left_with_ends_under_the_other(url: str, tmp_p
         clock.advance(20 * DAY)
         await start_on(stage, Engine("blocks"))
         assert await stage.execute("select count(*) from samples.readings") == [(0,)]
+
+
+async def test_a_real_hub_takes_it_by_itself_and_says_so(url: str, tmp_path: Path) -> None:
+    port, log = free_port(), tmp_path / "log"
+    environment = {**os.environ, "TWINWATCH_DATABASE_URL": url, "TWINWATCH_SECRET": SECRET.reveal()}
+    command = ("hub", "run", "--listen", f"127.0.0.1:{port}", "--data-dir", str(tmp_path))
+    with log.open("wb") as said_to:
+        hub = await asyncio.create_subprocess_exec(
+            sys.executable, "-P", "-m", "twinwatch.cli", *command, env=environment, stderr=said_to
+        )
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while b"listens on" not in log.read_bytes() and hub.returncode is None:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        assert "the hypertable for samples is ready, on TimescaleDB" in log.read_text()
+        hub.send_signal(signal.SIGTERM)
+        assert await hub.wait() == 0
+    finally:
+        if hub.returncode is None:
+            hub.kill()
+            await hub.wait()

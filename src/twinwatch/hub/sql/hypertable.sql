@@ -22,7 +22,7 @@ select current_setting('timescaledb.license', true) as licence
 select set_config('search_path', %(schema)s, true)
 
 -- name: make_tables
-create table if not exists samples.readings (
+create table samples.readings (
   series_id bigint not null,
   taken_at timestamptz not null,
   value double precision not null,
@@ -32,7 +32,7 @@ comment on table samples.readings is 'A sample a row: the hypertable of the time
 comment on column samples.readings.series_id is 'public.series.id; no foreign key, which would be looked up for every sample.';
 comment on column samples.readings.taken_at is 'By the agent''s clock, whole milliseconds.';
 
-create table if not exists samples.ended_series (
+create table samples.ended_series (
   series_id bigint primary key,
   server_id uuid not null
 );
@@ -42,7 +42,7 @@ revoke all on samples.readings, samples.ended_series from anon, authenticated, s
 grant select, insert, delete on samples.readings to service_role;
 grant select, delete on samples.ended_series to service_role;
 
-create or replace function samples.note_ended_series() returns trigger
+create function samples.note_ended_series() returns trigger
 language plpgsql security definer set search_path = ''
 as $$
 begin
@@ -52,16 +52,16 @@ begin
   return null;
 end
 $$;
+revoke all on function samples.note_ended_series() from public;
 comment on function samples.note_ended_series() is 'Keeps in mind whose readings nobody can find any more.';
-create or replace trigger note_ended_series after delete on public.series
+create trigger note_ended_series after delete on public.series
 referencing old table as ended for each statement execute function samples.note_ended_series();
 
 -- name: make_hypertable
 -- A quarter of a day: what is being written, with its index, is to fit in memory for a fleet too. By the older of two
 -- interfaces: the Apache edition that Supabase has does not know by_range.
 select create_hypertable(
-  'samples.readings', 'taken_at', chunk_time_interval => interval '6 hours', create_default_indexes => false,
-  if_not_exists => true)
+  'samples.readings', 'taken_at', chunk_time_interval => interval '6 hours', create_default_indexes => false)
 
 -- name: make_functions
 -- The hypertable belongs to the owner of the schema: these are the hub's only way to drop parts of it or to set its
@@ -120,13 +120,11 @@ declare
   name text;
 begin
   foreach name in array array[
-    'note_ended_series()', 'drop_readings(timestamptz)', 'keep_readings(integer)', 'readings_bytes()',
+    'drop_readings(timestamptz)', 'keep_readings(integer)', 'readings_bytes()',
     'bucket(interval, timestamptz)'
   ] loop
     execute format('revoke all on function samples.%s from public', name);
-    if name not like 'note%' then
-      execute format('grant execute on function samples.%s to service_role', name);
-    end if;
+    execute format('grant execute on function samples.%s to service_role', name);
   end loop;
 end
 $rights$;

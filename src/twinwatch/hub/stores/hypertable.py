@@ -82,8 +82,10 @@ async def prepare(owner: Owner, found: Extension) -> None:
     """Makes the hypertable, what the hub may do with it, and where the licence has them compression and its policy."""
     async with owner.transaction():
         await owner.execute(SQL["speak_as"], {"schema": found.schema})
-        await owner.execute(SQL["make_tables"])
-        await owner.execute(SQL["make_hypertable"])
+        if not await is_there(owner):
+            # Not again: a grant goes to every chunk, and the trigger takes a lock that who writes series waits for.
+            await owner.execute(SQL["make_tables"])
+            await owner.execute(SQL["make_hypertable"])
         await owner.execute(SQL["make_functions"])
         if not found.is_complete:
             return

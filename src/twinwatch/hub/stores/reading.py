@@ -6,7 +6,7 @@ are put in the order of shape, then of arrival, so that every read finds the sam
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from datetime import date, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -182,7 +182,7 @@ def newest_of(
                     if value is not None:
                         found[number] = Last(number, time, value)
                         break
-    return {server: _current(found) for server, found in newest.items()}
+    return {server: current(found.values()) for server, found in newest.items()}
 
 
 def unpack_newest(row: Row) -> tuple[Times, Values]:
@@ -191,6 +191,7 @@ def unpack_newest(row: Row) -> tuple[Times, Values]:
     return times, unpack_values(row["readings"], len(times))
 
 
-def _current(found: Mapping[int, Last]) -> list[Last]:
-    newest = max((one.time for one in found.values()), default=0)
-    return [one for one in found.values() if one.time > newest - RECENT_MILLISECONDS]
+def current(lasts: Collection[Last]) -> list[Last]:
+    """Those of one server's newest samples whose series are still sent."""
+    newest = max((one.time for one in lasts), default=0)
+    return [one for one in lasts if one.time > newest - RECENT_MILLISECONDS]

@@ -27,7 +27,8 @@ from twinwatch.hub.statements import Statements
 from twinwatch.hub.stores import DAY_MILLISECONDS, Arrival, Last, Points, Retention, Stats, Verdict, Window
 from twinwatch.hub.stores.joining import Pieces, Rolled, Samples, Times, Values, points_of
 from twinwatch.hub.stores.log import instant, milliseconds
-from twinwatch.hub.stores.reading import RECENT_MILLISECONDS
+from twinwatch.hub.stores.marks import marks_of, raise_marks, verdicts_of
+from twinwatch.hub.stores.reading import current
 from twinwatch.hub.stores.steps import ROLLED
 from twinwatch.protocol import limits
 
@@ -59,25 +60,11 @@ class TimescaleStore:
         if not arrivals:
             return []
         rows = await asyncio.to_thread(lambda: {one.server_id: _rows_of(one) for one in arrivals})
-        asked = {
-            "organizations": [one.organization_id for one in arrivals],
-            "servers": [one.server_id for one in arrivals],
-            "sequences": [one.sequence for one in arrivals],
-            "lasts": [instant(one.last) for one in arrivals],
-        }
         async with self._database.as_worker() as connection:
-            # Another hub that has a batch of the same server waits here for us to commit, and then finds the new mark.
-            raised = {row["id"] for row in await _rows(connection, "raise_marks", asked)}
+            raised = await raise_marks(connection, arrivals)
             await self._insert(connection, [rows[server] for server in rows if server in raised])
-            marks = {}
-            if len(raised) < len(arrivals):
-                marks = {row["id"]: row["sequence_mark"] for row in await _rows(connection, "marks", asked)}
-        return [
-            Verdict(one.sequence, fresh=True)
-            if one.server_id in raised
-            else Verdict(marks.get(one.server_id), fresh=False)
-            for one in arrivals
-        ]
+            marks = await marks_of(connection, arrivals) if len(raised) < len(arrivals) else {}
+        return verdicts_of(arrivals, raised, marks)
 
     async def _insert(self, connection: Connection, parts: Sequence[_Rows]) -> None:
         if not parts:
@@ -124,7 +111,7 @@ class TimescaleStore:
         async with self._database.as_worker() as connection:
             for row in await _rows(connection, "latest", asked):
                 found[row["server_id"]].append(Last(row["series_id"], row["time"], row["value"]))
-        return {server: _current(lasts) for server, lasts in found.items()}
+        return {server: current(lasts) for server, lasts in found.items()}
 
     async def fill(self, organization_id: UUID, server_id: UUID, series_ids: Sequence[int], points: Points) -> None:
         """Adds samples that another store held, but for moments at which the series has one already."""
@@ -260,8 +247,3 @@ def _pieces_of(rows: Sequence[dict[str, Any]], series_ids: Sequence[int], *, is_
         else:
             found.samples.append(Samples(times, np.array(row["readings"], dtype=np.float64)))
     return [pieces[number] for number in series_ids]
-
-
-def _current(lasts: Sequence[Last]) -> list[Last]:
-    newest = max((one.time for one in lasts), default=0)
-    return [one for one in lasts if one.time > newest - RECENT_MILLISECONDS]

@@ -26,7 +26,8 @@ from twinwatch.hub.db import Database
 from twinwatch.hub.statements import Statements
 from twinwatch.hub.stores import DAY_MILLISECONDS, Arrival, Last, Points, Retention, Stats, Verdict, Window
 from twinwatch.hub.stores.joining import Pieces, Samples, points_of
-from twinwatch.hub.stores.log import instant, milliseconds
+from twinwatch.hub.stores.log import milliseconds
+from twinwatch.hub.stores.marks import marks_of, raise_marks, verdicts_of
 from twinwatch.hub.stores.reading import RECENT_MILLISECONDS
 from twinwatch.hub.stores.steps import ROLLED, buckets
 from twinwatch.hub.stores.victoria_node import METRIC, Exported, Node, Result
@@ -53,20 +54,17 @@ class VictoriaStore:
 
     async def write(self, arrivals: Sequence[Arrival]) -> list[Verdict]:
         """Imports what is above its server's mark, then raises the marks, all or none."""
-        marks = await self._marks(arrivals)
+        async with self._database.as_worker() as connection:
+            marks = await marks_of(connection, arrivals)
         fresh = [one for one in arrivals if marks.get(one.server_id, one.sequence) < one.sequence]
         for organization, some in self._by_request(fresh).items():
             await self._node.insert(organization, [line for one in some for line in _lines_of(one)])
-        raised = await self._raise(fresh)
-        if len(raised) < len(fresh):
-            # Another hub was quicker with a batch or a later one, or a server is gone.
-            marks = await self._marks(arrivals)
-        return [
-            Verdict(one.sequence, fresh=True)
-            if one.server_id in raised
-            else Verdict(marks.get(one.server_id), fresh=False)
-            for one in arrivals
-        ]
+        async with self._database.as_worker() as connection:
+            raised = await raise_marks(connection, fresh)
+            if len(raised) < len(fresh):
+                # Another hub was quicker with a batch or a later one, or a server is gone.
+                marks = await marks_of(connection, arrivals)
+        return verdicts_of(arrivals, raised, marks)
 
     def _by_request(self, arrivals: Sequence[Arrival]) -> Mapping[UUID, list[Arrival]]:
         """What goes out in one request: all to a single node, an organization's to a cluster."""
@@ -74,26 +72,6 @@ class VictoriaStore:
         for one in arrivals:
             found[one.organization_id if self._node.is_cluster else arrivals[0].organization_id].append(one)
         return found
-
-    async def _marks(self, arrivals: Sequence[Arrival]) -> dict[UUID, int]:
-        asked = {
-            "organizations": [one.organization_id for one in arrivals],
-            "servers": [one.server_id for one in arrivals],
-        }
-        async with self._database.as_worker() as connection:
-            rows = await (await connection.execute(SQL["marks"], asked)).fetchall()
-        return {row["id"]: row["sequence_mark"] for row in rows}
-
-    async def _raise(self, arrivals: Sequence[Arrival]) -> set[UUID]:
-        asked = {
-            "organizations": [one.organization_id for one in arrivals],
-            "servers": [one.server_id for one in arrivals],
-            "sequences": [one.sequence for one in arrivals],
-            "lasts": [instant(one.last) for one in arrivals],
-        }
-        async with self._database.as_worker() as connection:
-            rows = await (await connection.execute(SQL["raise_marks"], asked)).fetchall()
-        return {row["id"] for row in rows}
 
     async def read(self, server_id: UUID, series_ids: Sequence[int], window: Window) -> Points:
         """Points of these series of one server. Long charts are added up by VictoriaMetrics."""

@@ -6,7 +6,7 @@
 SHELL := /bin/sh
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup up new-monitor dashboard test test-real check check-python check-dashboard bench e2e smoke docs lock clean FORCE
+.PHONY: help setup up new-monitor dashboard test test-first test-stories test-real check check-python check-dashboard bench e2e smoke docs lock clean FORCE
 
 BIN := .venv/bin
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet --no-compile
@@ -16,7 +16,9 @@ TOGETHER := $(MAKE) --silent -j2
 EDITABLE := $(PIP) --no-deps --no-build-isolation --editable .
 EXPORT := src/twinwatch/hub/dashboard
 SOURCES := $(wildcard $(addprefix dashboard/,src public package-lock.json tsconfig.json next.config.ts postcss.config.mjs))
-TESTS := house unit contract service story e2e
+# Two runs side by side, of about the same length: what mostly computes, and what mostly waits.
+FIRST := house unit contract service
+STORIES := story e2e
 # Debian's names of what some tests drive: a browser, another PostgreSQL, a C# compiler, another sample store.
 DEBIAN := chromium dbus iproute2 libmono-system-net-http4.0-cil mono-mcs mono-runtime openssl postgresql systemd victoria-metrics
 # What the benches measure beside.
@@ -62,8 +64,20 @@ check-dashboard:
 	@cd dashboard && npm run --silent check
 	@echo "dashboard: format, lint, types, doors and unit tests hold"
 
-test: check dashboard .stamps/debian ## check, and every test, with where the time goes
-	@$(BIN)/python -m pytest $(addprefix tests/,$(TESTS)) $(ARGS)
+test: check dashboard .stamps/debian ## check, and every test, with where the time goes (ARGS="-k word": in one run)
+ifeq ($(ARGS),)
+	@$(TOGETHER) test-first test-stories
+else
+	@$(BIN)/python -m pytest $(addprefix tests/,$(FIRST) $(STORIES)) $(ARGS)
+endif
+
+test-first:
+	@$(BIN)/python -m pytest $(addprefix tests/,$(FIRST))
+
+# Told as a whole at its end: two at once are hard to read.
+test-stories:
+	@$(BIN)/python -m pytest $(addprefix tests/,$(STORIES)) >.stamps/stories.log 2>&1; ended=$$?; \
+	cat .stamps/stories.log; exit $$ended
 
 e2e: setup dashboard .stamps/debian ## the tests in a real browser
 	@$(BIN)/python -m pytest tests/e2e $(ARGS)

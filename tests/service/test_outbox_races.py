@@ -47,6 +47,30 @@ async def test_a_message_that_is_born_while_its_channel_is_given_back_is_not_for
     assert ("test", "born in between") in desk.told("ops")
 
 
+async def test_a_channel_is_given_back_once_the_database_that_was_away_meanwhile_answers(desk: Desk) -> None:
+    """Else it would say nothing until the lease ends by itself."""
+    await desk.stage.execute("create sequence public.given_back; grant usage on public.given_back to public")
+    await desk.stage.execute(
+        "create function public.be_away() returns trigger language plpgsql as $$ begin"
+        " if nextval('public.given_back') <= 2 then raise 'away' using errcode = 'admin_shutdown'; end if;"
+        " return new; end $$"
+    )
+    await desk.stage.execute(
+        "create trigger away before update on public.channels for each row"
+        " when (old.lease is not null and new.lease is null) execute function public.be_away()"
+    )
+    first, second = fired(desk.agent, "systemd:a.service"), fired(desk.agent, "systemd:b.service")
+    await desk.agent.events(first)
+    await desk.passes(GAP + 1)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while (3,) not in await desk.stage.execute("select least(last_value, 3) from public.given_back"):
+            await desk.stage.hub.look()
+            await asyncio.sleep(0.01)
+    await desk.agent.events(second)
+    await desk.passes(GAP + 1)
+    assert desk.told("ops") == [("firing", first.title), ("firing", second.title)]
+
+
 async def test_what_is_told_together_with_an_alert_that_is_deleted_meanwhile_is_told_once(desk: Desk) -> None:
     other = await desk.stage.agent(desk.cast.organization_id, "web-2")
     await other.heartbeat()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from itertools import count
 from typing import NamedTuple
@@ -198,7 +198,7 @@ class Outbox:
             if claim.notes:
                 result = _Result(Refused(str(err)), self._clock.now(), 0.0)
                 await self._record(claim, claim.notes, result, [])
-        await self._rest(claim, gap)
+        await self._insist(claim, partial(self._rest, claim, gap))
 
     async def _send_trial(self, claim: _Claim, channel: Channel, note: DictRow) -> None:
         now = self._clock.now()
@@ -255,11 +255,15 @@ class Outbox:
     async def _record(
         self, claim: _Claim, notes: Sequence[DictRow], result: _Result, alerts: Sequence[DictRow]
     ) -> None:
-        """Writes down what came of it, and tries again while the lease holds: what is forgotten is told twice."""
+        """Writes down what came of it: what is forgotten is told twice."""
+        await self._insist(claim, partial(self._write, claim, notes, result, alerts))
+
+    async def _insist(self, claim: _Claim, write: Callable[[], Awaitable[None]]) -> None:
+        """Writes, again while the lease holds if the database is away: what is not told to it waits for the lease."""
         until = self._clock.monotonic() + LEASE_SLACK_SECONDS
         for attempt in count():
             try:
-                await self._write(claim, notes, result, alerts)
+                await write()
             except DatabaseAway:
                 pause = backoff.delay(attempt, str(claim.lease), first_seconds=0.1, most_seconds=2.0)
                 if self._clock.monotonic() + pause >= until:

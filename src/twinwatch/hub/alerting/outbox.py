@@ -184,23 +184,24 @@ class Outbox:
             log.exception("channel %s: sending failed", claim.channel["name"])
 
     async def _send(self, claim: _Claim) -> None:
-        gap = LEAST_GAP_SECONDS
+        gap, is_over = LEAST_GAP_SECONDS, False
         try:
             channel = self._channels.opened(claim.channel)
             gap = max(gap, channel.gap_seconds)
             trials = [note for note in claim.notes if note["alert_id"] is None]
             others = [note for note in claim.notes if note["alert_id"] is not None]
             if others:
-                await self._send_alerts(claim, channel, others)
-            for trial in trials:
-                await self._send_trial(claim, channel, trial)
+                is_over = await self._send_alerts(claim, channel, others, None if trials else gap)
+            for number, trial in enumerate(trials, 1):
+                is_over = await self._send_trial(claim, channel, trial, gap if number == len(trials) else None)
         except Unusable as err:
             if claim.notes:
                 result = _Result(Refused(str(err)), self._clock.now(), 0.0)
                 await self._record(claim, claim.notes, result, [])
-        await self._insist(claim, partial(self._rest, claim, gap))
+        if not is_over:
+            await self._insist(claim, partial(self._rest, claim, gap))
 
-    async def _send_trial(self, claim: _Claim, channel: Channel, note: DictRow) -> None:
+    async def _send_trial(self, claim: _Claim, channel: Channel, note: DictRow, gap: float | None) -> bool:
         now = self._clock.now()
         if self._clock.monotonic() + channel.deadline_seconds > claim.until:
             # It would outlast the lease, and be sent by whoever has the next one as well.
@@ -208,9 +209,9 @@ class Outbox:
         else:
             made = trial_of(note, now, organization=note["body"].get("organization", ""), links=self._links)
             result = await self._try(channel, made)
-        await self._record(claim, [note], result, [])
+        return await self._record(claim, [note], result, [], gap)
 
-    async def _send_alerts(self, claim: _Claim, channel: Channel, notes: Sequence[DictRow]) -> None:
+    async def _send_alerts(self, claim: _Claim, channel: Channel, notes: Sequence[DictRow], gap: float | None) -> bool:
         now = self._clock.now()
         async with self._database.as_worker() as connection:
             ids = list({note["alert_id"] for note in notes})
@@ -222,7 +223,7 @@ class Outbox:
         if mute:
             await self._drop(claim, mute)
         if not telling:
-            return
+            return False
         subjects = [
             subject_of(
                 rows[note["alert_id"]],
@@ -236,7 +237,7 @@ class Outbox:
         made = note_of(
             str(telling[0]["id"]), subjects, said, now, organization=first["organization"], links=self._links
         )
-        await self._record(claim, telling, await self._try(channel, made), list(rows.values()))
+        return await self._record(claim, telling, await self._try(channel, made), list(rows.values()), gap)
 
     async def _try(self, channel: Channel, note: Note) -> _Result:
         began, at = self._clock.now(), self._clock.monotonic()
@@ -253,10 +254,20 @@ class Outbox:
         return _Result(outcome, began, self._clock.monotonic() - at)
 
     async def _record(
-        self, claim: _Claim, notes: Sequence[DictRow], result: _Result, alerts: Sequence[DictRow]
-    ) -> None:
-        """Writes down what came of it: what is forgotten is told twice."""
-        await self._insist(claim, partial(self._write, claim, notes, result, alerts))
+        self, claim: _Claim, notes: Sequence[DictRow], result: _Result, alerts: Sequence[DictRow],
+        gap: float | None = None,
+    ) -> bool:  # fmt: skip
+        """Writes down what came of it: what is forgotten is told twice. Whether it gave the channel back with that.
+
+        It does if a gap is given and the message was delivered: a hub that is killed between the two would leave the
+        channel silent until the lease ends. Where it was not, other channels may be told instead, and of two channels
+        in one transaction others wait for one another.
+        """
+        is_over = gap is not None and isinstance(result.outcome, Delivered)
+        await self._insist(claim, partial(self._write, claim, notes, result, alerts, gap if is_over else None))
+        if is_over:
+            self.wake()
+        return is_over
 
     async def _insist(self, claim: _Claim, write: Callable[[], Awaitable[None]]) -> None:
         """Writes, again while the lease holds if the database is away: what is not told to it waits for the lease."""
@@ -272,7 +283,9 @@ class Outbox:
             else:
                 return
 
-    async def _write(self, claim: _Claim, notes: Sequence[DictRow], result: _Result, alerts: Sequence[DictRow]) -> None:
+    async def _write(
+        self, claim: _Claim, notes: Sequence[DictRow], result: _Result, alerts: Sequence[DictRow], gap: float | None
+    ) -> None:
         now = self._clock.now()
         organization = claim.channel["organization_id"]
         async with self._database.as_worker() as connection:
@@ -311,6 +324,8 @@ class Outbox:
                 "seconds": result.seconds,
             }
             await connection.execute(NOTES["proven"], proof)
+            if gap is not None:
+                await self._give_back(connection, claim, gap, now)
             for alert in {note["alert_id"] for note in notes if note["alert_id"] is not None}:
                 self._database.after_commit(connection, partial(self._changed, organization, alert))
 
@@ -394,17 +409,19 @@ class Outbox:
             }
             await connection.execute(NOTES["done"], done)
 
-    async def _rest(self, claim: _Claim, gap_seconds: float) -> None:
-        """Gives the channel back: ready again when something waits for it, but not at once."""
-        now = self._clock.now()
+    async def _rest(self, claim: _Claim, gap: float) -> None:
         async with self._database.as_worker() as connection:
-            mine = {"channel": claim.channel["id"], "lease": claim.lease}
-            await connection.execute(NOTES["giving_back"], mine)
-            row = await (await connection.execute(NOTES["next_of"], mine)).fetchone()
-            due = row["due"] if row else None
-            gap = round(gap_seconds * 1000) if claim.notes else round(LEAST_GAP_SECONDS * 1000)
-            await connection.execute(NOTES["rest"], {**mine, "ready": due, "held": instant(now + gap)})
+            await self._give_back(connection, claim, gap, self._clock.now())
         self.wake()
+
+    async def _give_back(self, connection: Connection, claim: _Claim, gap: float, now: int) -> None:
+        """Makes the channel ready again when something waits for it, but not at once."""
+        mine = {"channel": claim.channel["id"], "lease": claim.lease}
+        await connection.execute(NOTES["giving_back"], mine)
+        row = await (await connection.execute(NOTES["next_of"], mine)).fetchone()
+        due = row["due"] if row else None
+        held = now + round((gap if claim.notes else LEAST_GAP_SECONDS) * 1000)
+        await connection.execute(NOTES["rest"], {**mine, "ready": due, "held": instant(held)})
 
     async def _attempted(
         self, connection: Connection, organization_id: UUID, ids: Sequence[UUID], at: int, outcome: str, reason: str,

@@ -29,10 +29,11 @@ from bench.rig import Failed
 from bench.rig.alarm import NAME, Alarm, alarm, missing
 from bench.rig.person import Person
 from bench.rig.receivers import Receivers
-from bench.rig.up import Up, free_port
+from bench.rig.up import Up
 from bench.rig.watched import watched
 from twinwatch.hub.settings import Patience
 from twinwatch.hub.watchdog import LOOK_SECONDS
+from twinwatch.testing.ports import free_port
 from twinwatch.testing.systemd import SystemdSandbox, lacking
 
 UNITS = 5

@@ -26,10 +26,11 @@ from bench.rig import Failed
 from bench.rig.fleet_day import DAY_TICKS, TICK_MILLISECONDS, fleet
 from bench.rig.running import running
 from bench.rig.shelf import FOREVER, SECRET, Known, Shelf, shelf
-from bench.rig.up import bare_environment, free_port
+from bench.rig.up import bare_environment
 from twinwatch.hub.stores import DAY_MILLISECONDS, Points
 from twinwatch.hub.stores.steps import HOUR
 from twinwatch.protocol.samples import SeriesKey
+from twinwatch.testing.ports import free_port
 
 BUDGET_SECONDS = 0.05
 DAYS, QUICK_DAYS = 90, 10
@@ -83,7 +84,9 @@ async def measure(quick: bool) -> list[Figure]:
                 for _ in range(QUICK_TIMES if quick else TIMES):
                     warm[name].append(await _asked(client, name, target))
     figures = [Figure("query.chart", name, median(some), "s", BUDGET_SECONDS) for name, some in warm.items()]
-    return figures + [Figure("query.chart", f"{name}_cold", median(some), "s") for name, some in cold.items()]
+    return figures + [
+        Figure("query.chart", f"{name}_cold", median(some), "s", BUDGET_SECONDS) for name, some in cold.items()
+    ]
 
 
 async def _fill(one: Shelf, known: Known, until: int, days: int) -> int:

@@ -18,7 +18,8 @@ from aiohttp import web
 
 from bench.rig import Failed
 from bench.rig.running import running
-from bench.rig.up import bare_environment, free_port
+from bench.rig.up import bare_environment
+from twinwatch.testing.ports import free_port
 
 PROGRAMS = ("prometheus-node-exporter", "prometheus", "prometheus-alertmanager")
 NAME = "node-exporter + prometheus (scrape, evaluation 15 s) + alertmanager (group_wait 10 s)"

@@ -19,7 +19,8 @@ from bench.rig import Failed
 from bench.rig.meter import Meter
 from bench.rig.processes import Process
 from bench.rig.running import running
-from bench.rig.up import bare_environment, free_port
+from bench.rig.up import bare_environment
+from twinwatch.testing.ports import free_port
 
 EXPORTER = "prometheus-node-exporter"
 SENDER = "prometheus"

@@ -12,8 +12,9 @@ from bench.rig import Failed
 from bench.rig.line import Line
 from bench.rig.running import running
 from bench.rig.shelf import SECRET, Shelf
-from bench.rig.up import bare_environment, free_port
+from bench.rig.up import bare_environment
 from twinwatch.hub.keys import new_key
+from twinwatch.testing.ports import free_port
 
 START_SECONDS = 60.0
 

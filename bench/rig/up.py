@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import sys
 import tempfile
 import time
@@ -23,6 +22,7 @@ from bench.rig import Failed
 from bench.rig.person import Person
 from bench.rig.processes import Process, descendants, naming, process
 from twinwatch.hub.embedded import die_with_parent
+from twinwatch.testing.ports import free_port
 
 START_SECONDS = 90.0
 STOP_SECONDS = 45.0
@@ -212,11 +212,3 @@ def temporary_folder() -> Path:
 def bare_environment() -> dict[str, str]:
     """Ours, without what would set Twinwatch or its database otherwise than a fresh machine has them."""
     return {name: value for name, value in os.environ.items() if not name.startswith(("TWINWATCH_", "PG"))}
-
-
-def free_port() -> int:
-    """A TCP port of the loopback that nobody listens on."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port

@@ -15,7 +15,8 @@ import msgspec
 from bench.rig import Failed
 from bench.rig.fleet_day import ServerDay
 from bench.rig.running import running
-from bench.rig.up import bare_environment, free_port
+from bench.rig.up import bare_environment
+from twinwatch.testing.ports import free_port
 
 PROGRAM = "victoria-metrics"
 START_SECONDS = 20.0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from aiohttp import WSMsgType, web
 
 from twinwatch.testing.fakes import AsgiHttp, Message
+from twinwatch.testing.ports import free_port
 from twinwatch.world.http import FRAME_BYTES, AiohttpHttp, Answer, Closed, Http, NotOpened, Unreachable
 
 
@@ -133,9 +133,7 @@ async def babble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 async def test_reasons_are_short_and_plain(http: AiohttpHttp) -> None:
     babbling = await asyncio.start_server(babble, "127.0.0.1", 0)
     babbling_port = babbling.sockets[0].getsockname()[1]
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port = unused.getsockname()[1]
+    port = free_port()
     for url, why in (
         (f"http://127.0.0.1:{port}/", "^connection refused$"),
         ("http://name.invalid/", "^the name 'name.invalid' does not resolve$"),

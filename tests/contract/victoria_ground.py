@@ -1,4 +1,4 @@
-"""The ground of the ``victoriametrics`` engine: Debian's single node, and a cluster's addresses before one."""
+"""The grounds of the ``victoriametrics`` engine: Debian's single node, and a cluster's addresses before one."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ from contextlib import asynccontextmanager
 from typing import ClassVar
 from uuid import UUID
 
-import pytest
-
 from twinwatch.hub.stores import Arrival, Last, Points, Retention, SampleStore, Stats, Verdict, Window
 from twinwatch.hub.stores.victoria import VictoriaStore
 from twinwatch.hub.stores.victoria_node import Node
 from twinwatch.testing.postgres import Cluster
-from twinwatch.testing.victoria import PROGRAM, cluster_before, flush, is_there, single_node
+from twinwatch.testing.victoria import cluster_before, flush
 from twinwatch.world.http import AiohttpHttp
 
 from .store_ground import BlocksGround
@@ -62,10 +60,9 @@ class VictoriaGround(BlocksGround):
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, cluster: Cluster) -> AsyncIterator[BlocksGround]:
-        if not is_there():
-            pytest.skip(f"{PROGRAM} is not installed: apt-get install {PROGRAM}")
-        async with single_node() as address, cls.addresses(address) as addresses, super().open(cluster) as ground:
+    async def before(cls, address: str, cluster: Cluster) -> AsyncIterator[VictoriaGround]:
+        """On the node at this address. Others may have stood on it: organizations are never the same."""
+        async with cls.addresses(address) as addresses, cls.open(cluster) as ground:
             assert isinstance(ground, VictoriaGround)
             http = AiohttpHttp(answer_bytes=1 << 28)
             ground.address = address

@@ -28,7 +28,7 @@ from tests.e2e.puppet import Puppet, ask, enrolment_key, person
 from tests.e2e.receiver import Receiver, receiving
 from twinwatch.hub.api.pages import dashboard_folder
 from twinwatch.protocol.heartbeat import Delivery
-from twinwatch.testing.postgres import free_port
+from twinwatch.testing.ports import free_port
 
 SHOTS = Path("test-results")
 FLAGS = [

@@ -26,7 +26,7 @@ from twinwatch.protocol.checks import CheckStanding, ConfigurationStanding, Moni
 from twinwatch.protocol.heartbeat import Delivery
 from twinwatch.protocol.metrics import Catalogue, MonitorFacts
 from twinwatch.protocol.samples import SeriesKey, shape_of
-from twinwatch.testing.local_stage import free_port
+from twinwatch.testing.ports import free_port
 from twinwatch.world.clock import SystemClock
 from twinwatch.world.secret import Secret
 

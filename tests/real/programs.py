@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -21,13 +20,6 @@ def program(name: str) -> str:
     if not path.exists():
         pytest.skip(f"needs the real {name}: make test-real builds it where a Go toolchain is there")
     return str(path)
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
 
 
 class Running:

@@ -16,10 +16,11 @@ from typing import Any
 import pytest
 
 from tests.real.conftest import Read, Until
-from tests.real.programs import Running, free_port, program
+from tests.real.programs import Running, program
 from tests.unit.monitors.conftest import checks, values
 from twinwatch.monitors.minio import Minio
 from twinwatch.monitors.options import options_of
+from twinwatch.testing.ports import free_port
 
 minio = pytest.importorskip("minio", reason="needs pip install 'twinwatch[s3]'")
 

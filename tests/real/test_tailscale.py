@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 
 from tests.real.conftest import Read, Until
-from tests.real.programs import Running, free_port, program, said
+from tests.real.programs import Running, program, said
 from tests.unit.monitors.conftest import checks, values
 from twinwatch.monitors.options import options_of
 from twinwatch.monitors.tailscale import Tailscale
+from twinwatch.testing.ports import free_port
 
 CERTIFICATE = (
     "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost "

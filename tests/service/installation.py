@@ -9,7 +9,6 @@ import pwd
 import re
 import shutil
 import signal
-import socket
 import stat
 import subprocess
 import sys
@@ -21,6 +20,8 @@ from typing import Any
 
 import psutil
 import pytest
+
+from twinwatch.testing.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 REQUIREMENTS = ROOT / "requirements"
@@ -218,13 +219,6 @@ def run(command: Iterable[str | Path], **environment: str) -> str:
     if done.returncode != 0:
         pytest.fail(f"{' '.join(words)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
     return done.stdout
-
-
-def free_port() -> int:
-    """A port of the loopback that nobody has at the moment."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
 
 
 def modes(*folders: Path, leaving_out: Path | None = None) -> dict[str, str]:

@@ -23,7 +23,8 @@ from twinwatch.protocol.control import PING_SECONDS, REPLACED_CODE, REVOKED_CODE
 from twinwatch.protocol.problem import PROBLEM_TYPE
 from twinwatch.protocol.version import AGENT_ROUTES
 from twinwatch.testing.hub_stage import Cast, HubStage, Player, Voice
-from twinwatch.testing.postgres import SECRET, free_port
+from twinwatch.testing.ports import free_port
+from twinwatch.testing.postgres import SECRET
 
 PATIENCE_SECONDS = 20.0
 

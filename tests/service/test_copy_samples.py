@@ -11,7 +11,8 @@ import pytest
 from twinwatch.hub.copy_samples import copy_samples
 from twinwatch.hub.settings import Misconfigured, Settings
 from twinwatch.testing.hub_stage import HandClock, HubStage
-from twinwatch.testing.postgres import SECRET, free_port
+from twinwatch.testing.ports import free_port
+from twinwatch.testing.postgres import SECRET
 from twinwatch.testing.victoria import PROGRAM, is_there, single_node
 from twinwatch.world.http import AiohttpHttp
 
@@ -38,17 +39,18 @@ async def test_samples_are_copied_while_the_hub_runs_and_once_more_what_came_mea
 ) -> None:
     clock = HandClock(round(time.time() * 1000))
     stage = HubStage(settings.owner_url, tmp_path, clock=clock)
-    async with stage, single_node() as node:
-        cast = await stage.cast()
-        now = clock.now()
-        await cast.agent.push(*((now - n * 60_000, (float(n), 0.5)) for n in range(60, 0, -1)))
-        out = io.StringIO()
-        assert await copy_samples(settings, "blocks", f"victoriametrics:{node}", out) == 0
-        assert "100%" in out.getvalue()
-        assert "120 samples copied, given back and the same by count and checksum" in out.getvalue()
-        await cast.agent.push((now, (1.0, 2.0)))
-        assert await copy_samples(settings, "blocks", f"victoriametrics:{node}", io.StringIO()) == 0
-        assert await exported(node) == 122
+    with single_node() as node:
+        async with stage:
+            cast = await stage.cast()
+            now = clock.now()
+            await cast.agent.push(*((now - n * 60_000, (float(n), 0.5)) for n in range(60, 0, -1)))
+            out = io.StringIO()
+            assert await copy_samples(settings, "blocks", f"victoriametrics:{node}", out) == 0
+            assert "100%" in out.getvalue()
+            assert "120 samples copied, given back and the same by count and checksum" in out.getvalue()
+            await cast.agent.push((now, (1.0, 2.0)))
+            assert await copy_samples(settings, "blocks", f"victoriametrics:{node}", io.StringIO()) == 0
+            assert await exported(node) == 122
 
 
 async def test_a_store_that_is_away_ends_it_with_a_line(settings: Settings, tmp_path: Path) -> None:

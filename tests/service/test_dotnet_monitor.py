@@ -20,7 +20,7 @@ import pytest
 from twinwatch.monitors import Check, Moment, Reading
 from twinwatch.monitors.dotnet import Dotnet
 from twinwatch.monitors.options import options_of
-from twinwatch.testing.local_stage import free_port
+from twinwatch.testing.ports import free_port
 from twinwatch.world.clock import SystemClock
 from twinwatch.world.doors import World
 from twinwatch.world.host import Host

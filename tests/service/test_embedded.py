@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,7 @@ import psycopg
 import pytest
 
 from twinwatch.hub.embedded import EmbeddedPostgres
+from twinwatch.testing.ports import free_port
 
 LONGEST_SECONDS = 60.0
 STARTED_ALONE = (
@@ -87,8 +87,7 @@ def test_a_closed_terminal_ends_it_in_order_and_a_closed_pipe_not_at_all(folder:
 @contextmanager
 def started(folder: Path, **how: Any) -> Iterator[subprocess.Popen[bytes]]:
     """``twinwatch up`` on this folder and a free port, ended with the context."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        address = f"127.0.0.1:{server.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     command = [sys.executable, "-m", "twinwatch.cli", "up", "--data-dir", str(folder), "--listen", address]
     process = subprocess.Popen(command, preexec_fn=hear_hangups, **how)  # noqa: PLW1509 - one call, no lock
     try:

@@ -20,7 +20,8 @@ import pytest
 from twinwatch.agent.drilling import Drilled, TooOften
 from twinwatch.agent.local import server as server_module
 from twinwatch.agent.local.settings import LocalSettings
-from twinwatch.testing.local_stage import LocalStage, free_port, local_stage
+from twinwatch.testing.local_stage import LocalStage, local_stage
+from twinwatch.testing.ports import free_port
 from twinwatch.world.secret import Secret
 
 TOKEN = "a-token-of-thirty-two-characters"
@@ -338,9 +339,8 @@ async def test_a_port_that_is_taken_is_said_once_and_had_when_it_is_free(
     caplog.set_level(logging.INFO)
     monkeypatch.setattr(server_module, "RETRY_SECONDS", 0.02)
     with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
+        other.bind(("127.0.0.1", port := free_port()))
         other.listen()
-        port = other.getsockname()[1]
         settings = LocalSettings(listen=f"127.0.0.1:{port}")
         stage = local_stage(tmp_path, settings)
         waiting = asyncio.ensure_future(stage.__aenter__())

@@ -14,6 +14,7 @@ import pytest
 
 from twinwatch.testing.certificates import Certificate, certificate_for, lacking
 from twinwatch.testing.channels.mailbox import MailBox, Place
+from twinwatch.testing.ports import free_port
 from twinwatch.world.guard import Guard
 from twinwatch.world.mail import MailAway, MailRefused, Relay, SmtpMail, Taken
 from twinwatch.world.net.naming import Names
@@ -218,9 +219,7 @@ async def test_what_happens_after_the_message_was_taken_changes_nothing(
 
 
 async def test_nobody_there_is_told() -> None:
-    with socket.socket() as unused:
-        unused.bind((LOOPBACK, 0))
-        port = unused.getsockname()[1]
+    port = free_port()
     with pytest.raises(MailAway, match=f"127.0.0.1:{port}: connection refused"):
         await send(SmtpMail(), Relay(LOOPBACK, port))
     with pytest.raises(MailAway, match="does not exist"):

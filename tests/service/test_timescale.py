@@ -23,7 +23,8 @@ from twinwatch.hub.stores.engines import Engine
 from twinwatch.hub.stores.hypertable import APACHE, Extension, Owner
 from twinwatch.testing.client import PATIENCE_SECONDS
 from twinwatch.testing.hub_stage import Cast, HandClock, HubStage
-from twinwatch.testing.postgres import SECRET, free_port
+from twinwatch.testing.ports import free_port
+from twinwatch.testing.postgres import SECRET
 
 DAY = 24 * 3600
 COMMAND = "twinwatch hub copy-samples --from blocks --to timescale"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,7 @@ import pytest
 from twinwatch.hub.settings import Misconfigured
 from twinwatch.hub.stores.engines import Engine
 from twinwatch.testing.hub_stage import HandClock, HubStage
-from twinwatch.testing.postgres import free_port
+from twinwatch.testing.ports import free_port
 from twinwatch.testing.victoria import PROGRAM, flush, is_there, single_node
 from twinwatch.world.http import AiohttpHttp
 
@@ -18,8 +18,8 @@ pytestmark = pytest.mark.skipif(not is_there(), reason=f"{PROGRAM} is not instal
 
 
 @pytest.fixture
-async def node() -> AsyncIterator[str]:
-    async with single_node() as address:
+def node() -> Iterator[str]:
+    with single_node() as address:
         yield address
 
 
@@ -50,7 +50,7 @@ async def test_samples_are_taken_and_shown_and_go_with_their_server(
 async def test_an_agent_is_told_to_come_again_while_the_store_is_away(
     database_url: str, tmp_path: Path, clock: HandClock
 ) -> None:
-    async with single_node() as node:
+    with single_node() as node:
         stage = HubStage(database_url, tmp_path, clock=clock, engine=Engine("victoriametrics", (node,)))
         await stage.__aenter__()
         cast = await stage.cast()

@@ -16,6 +16,8 @@ from typing import Any
 import psutil
 import pytest
 
+from twinwatch.testing.ports import free_port
+
 from .installation import (
     REQUIREMENTS,
     Installation,
@@ -23,7 +25,6 @@ from .installation import (
     Running,
     build_wheel,
     changed,
-    free_port,
     modes,
     ordinary_person,
     python_for,

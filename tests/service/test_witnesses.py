@@ -24,6 +24,7 @@ from twinwatch.protocol.control import WitnessAnswer, WitnessAsked
 from twinwatch.protocol.version import AGENT_ROUTES
 from twinwatch.testing.client import PATIENCE_SECONDS
 from twinwatch.testing.hub_stage import HandClock, HubStage, Voice
+from twinwatch.testing.ports import free_port
 from twinwatch.testing.story import until
 
 Said = Literal["up", "down", "unknown"]
@@ -73,7 +74,7 @@ async def desk(database_url: str, tmp_path: Path, clock: HandClock) -> AsyncIter
 
 
 def witnesses_of(stage: HubStage) -> Witnesses:
-    return cast("Witnesses", stage.hub.app.state.rooms.witnesses)
+    return cast("Witnesses", stage.hub.api.state.rooms.witnesses)
 
 
 async def is_connected(desk: Desk, voice: Voice) -> bool:
@@ -81,16 +82,10 @@ async def is_connected(desk: Desk, voice: Voice) -> bool:
     return bool(view["control"])
 
 
-async def closed_port() -> int:
-    async with serving(page()) as port:
-        pass
-    return port
-
-
 async def test_what_a_witness_reaches_is_not_down_until_it_does_not_either(desk: Desk) -> None:
     probes, eyes = ProbeDesk(desk), Eyes(desk.agent, "up")
     async with desk.stage.served() as hub, eyes.open(hub):
-        probe = await probes.page(await closed_port())
+        probe = await probes.page(free_port())
         await probes.tried(probe, 3)
         (alert,) = await probes.alerts()
         assert (alert["severity"], alert["title"]) == ("warning", "Not reached from the hub, but from elsewhere")
@@ -114,7 +109,7 @@ async def test_what_a_witness_reaches_is_not_down_until_it_does_not_either(desk:
 async def test_a_witness_that_cannot_reach_it_confirms_the_alert(desk: Desk) -> None:
     probes, eyes = ProbeDesk(desk), Eyes(desk.agent, "down")
     async with desk.stage.served() as hub, eyes.open(hub):
-        probe = await probes.page(await closed_port())
+        probe = await probes.page(free_port())
         await probes.tried(probe, 3)
     (alert,) = await probes.alerts()
     assert alert["severity"] == "critical"
@@ -124,7 +119,7 @@ async def test_a_witness_that_cannot_reach_it_confirms_the_alert(desk: Desk) -> 
 async def test_without_an_answer_the_hubs_own_tries_decide(desk: Desk) -> None:
     probes, eyes = ProbeDesk(desk), Eyes(desk.agent, None)
     async with desk.stage.served() as hub, eyes.open(hub):
-        probe = await probes.page(await closed_port())
+        probe = await probes.page(free_port())
         await probes.tried(probe, 3)
     (alert,) = await probes.alerts()
     assert alert["severity"] == "critical"
@@ -135,7 +130,7 @@ async def test_without_an_answer_the_hubs_own_tries_decide(desk: Desk) -> None:
 async def test_no_secret_goes_to_a_witness(desk: Desk) -> None:
     probes, eyes = ProbeDesk(desk), Eyes(desk.agent, "down")
     async with desk.stage.served() as hub, eyes.open(hub):
-        probe = await probes.page(await closed_port(), bearer_token="hunter2", keyword="open")
+        probe = await probes.page(free_port(), bearer_token="hunter2", keyword="open")
         await probes.tried(probe, 3)
     (asked, *_) = eyes.asked
     assert "hunter2" not in repr(asked)
@@ -245,7 +240,7 @@ async def test_what_others_see_of_a_silent_server_stands_in_its_alert(desk: Desk
 async def test_in_fast_mode_a_failed_probe_shortens_the_wait(desk: Desk) -> None:
     probes = ProbeDesk(desk)
     probe = await probes.add(
-        "shop", "tcp", {"host": "127.0.0.1", "port": await closed_port()}, server_id=str(desk.agent.server_id)
+        "shop", "tcp", {"host": "127.0.0.1", "port": free_port()}, server_id=str(desk.agent.server_id)
     )
     await desk.stage.execute("update public.servers set fast = true where id = %s", desk.agent.server_id)
     await probes.tried(probe, 3)

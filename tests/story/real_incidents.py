@@ -13,7 +13,7 @@ from tests.story.real_stage import PATIENCE_SECONDS, POLICIES, RealHub, Told, ho
 from tests.story.served import Line
 from twinwatch.testing.channels.mailbox import MailBox
 from twinwatch.testing.channels.slack import FakeSlack
-from twinwatch.testing.postgres import free_port
+from twinwatch.testing.ports import free_port
 
 QUIET_SECONDS = 4.0
 """After the last message: longer than a second one would take where nothing fails."""

@@ -25,7 +25,8 @@ from twinwatch.testing.channels.services import Service
 from twinwatch.testing.channels.slack import FakeSlack
 from twinwatch.testing.channels.twilio import FakeTwilio
 from twinwatch.testing.hub_stage import HubStage
-from twinwatch.testing.postgres import SECRET, free_port
+from twinwatch.testing.ports import free_port
+from twinwatch.testing.postgres import SECRET
 from twinwatch.world.clock import SystemClock
 
 PATIENCE_SECONDS = 60.0

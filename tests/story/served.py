@@ -18,6 +18,7 @@ from twinwatch.agent.buffer import Buffer
 from twinwatch.protocol.heartbeat import Delivery
 from twinwatch.testing.fake_hub import FakeHub
 from twinwatch.testing.fakes import AsgiSocket, call
+from twinwatch.testing.ports import free_port
 from twinwatch.world.clock import SystemClock
 from twinwatch.world.http import NotOpened, Unreachable
 
@@ -98,16 +99,15 @@ class Line:
         self.url = ""
         self._host = host
         self._target = port
-        self._port = 0
+        self._port = free_port(host)
         self._server: asyncio.Server | None = None
         self._frozen: set[int] = set()
         self._writers: dict[int, asyncio.StreamWriter] = {}
         self._count = 0
 
     async def up(self) -> None:
-        """Listen; on the port of before, if there was one."""
+        """Listen, always on the same port."""
         self._server = await asyncio.start_server(self._relay, self._host, self._port)
-        self._port = self._server.sockets[0].getsockname()[1]
         self.url = f"http://{self._host}:{self._port}"
 
     async def down(self) -> None:

@@ -25,7 +25,8 @@ import pytest
 from tests.story.ledger import held
 from twinwatch.agent.buffer import Buffer
 from twinwatch.testing.hub_stage import HubStage, Player
-from twinwatch.testing.postgres import SECRET, Cluster, free_port
+from twinwatch.testing.ports import free_port
+from twinwatch.testing.postgres import SECRET, Cluster
 from twinwatch.world.clock import SystemClock
 
 HUB_AWAY_SECONDS = 120.0

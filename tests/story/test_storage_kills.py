@@ -30,13 +30,15 @@ from twinwatch.hub.keys import new_key
 from twinwatch.hub.migrations import migrate
 from twinwatch.hub.shapes import Shapes
 from twinwatch.hub.stores import Arrival, Window
+from twinwatch.hub.stores.batches import pack_frames
 from twinwatch.hub.stores.blocks import BlocksStore
 from twinwatch.hub.stores.compaction import Compaction
 from twinwatch.hub.stores.steps import HOUR
 from twinwatch.protocol.codec import MSGPACK, ZSTD, pack
 from twinwatch.protocol.samples import Batch, Frame, SeriesKey, shape_of
 from twinwatch.protocol.version import AGENT_ROUTES
-from twinwatch.testing.postgres import SECRET, free_port, temporary_folder
+from twinwatch.testing.ports import free_port
+from twinwatch.testing.postgres import SECRET, temporary_folder
 
 REAL_TIME = True
 
@@ -222,7 +224,7 @@ async def write(store: BlocksStore, sender: Sender, until: float) -> None:
         samples = sum(value is not None for column in frame.columns for value in column)
         arrival = Arrival(
             sender.organization_id, sender.id, sender.next_sequence(), received, frame.times[0], frame.times[-1],
-            samples, [frame], {SHAPE.id: sender.series},
+            samples, {SHAPE.id: sender.series}, pack_frames([frame]),
         )  # fmt: skip
         while True:
             try:

@@ -47,6 +47,7 @@ from twinwatch.testing.post_office import NoMail, PostOffice, schema_of, setting
 from twinwatch.testing.postgres import SECRET
 from twinwatch.world.doors import Outside
 from twinwatch.world.net import Net
+from twinwatch.world.secret import Secret
 
 Role = Literal["owner", "admin", "member", "viewer"]
 ROLES: tuple[Role, ...] = ("owner", "admin", "member", "viewer")
@@ -204,6 +205,7 @@ class HubStage:
         canaries: tuple[str, ...] = (),
         net: Net | None = None,
         dead_man_url: str = "",
+        metrics_token: Secret | None = None,
         engine: Engine | None = None,
         alone: bool = True,
     ) -> None:
@@ -221,6 +223,7 @@ class HubStage:
             private_networks=private_networks,
             canaries=canaries,
             dead_man_url=dead_man_url,
+            metrics_token=metrics_token,
             engine=engine or Engine(),
         )
         self.post_office = PostOffice(self.clock)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,14 +14,8 @@ from twinwatch.agent.local.server import LocalServer
 from twinwatch.agent.local.settings import LocalSettings
 from twinwatch.agent.status import Status
 from twinwatch.protocol.metrics import Catalogue, MonitorFacts
+from twinwatch.testing.ports import free_port
 from twinwatch.world.clock import SystemClock
-
-
-def free_port() -> int:
-    """A port of loopback that nobody has at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class PaperBuffer:

@@ -9,7 +9,6 @@ import asyncio
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -25,6 +24,7 @@ from psycopg.conninfo import make_conninfo
 from twinwatch.hub.embedded import SYSTEM_USER, EmbeddedPostgres, die_with_parent
 from twinwatch.hub.migrations import migrate
 from twinwatch.testing.fakes import EPOCH
+from twinwatch.testing.ports import free_port
 from twinwatch.world.secret import Secret
 
 SECRET = Secret("5ec2e7" * 8)
@@ -254,11 +254,3 @@ def temporary_folder() -> Path:
         if space.f_bavail * space.f_frsize > ROOM_BYTES and not space.f_flag & os.ST_NOEXEC:
             return Path(tempfile.mkdtemp(prefix="twinwatch-test-", dir=memory))
     return Path(tempfile.mkdtemp(prefix="twinwatch-test-"))
-
-
-def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

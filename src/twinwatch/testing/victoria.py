@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 
 import aiohttp
 from aiohttp import web
 
-from twinwatch.testing.postgres import free_port
+from twinwatch.testing.ports import free_port
 
 PROGRAM = "victoria-metrics"
 START_SECONDS = 20.0
@@ -27,25 +27,24 @@ def is_there() -> bool:
     return shutil.which(PROGRAM) is not None
 
 
-@asynccontextmanager
-async def single_node() -> AsyncIterator[str]:
-    """A node, started as docs/storage.md says, for the length of a block: its address."""
+@contextmanager
+def single_node() -> Iterator[str]:
+    """A node, started as docs/storage.md says, for the length of a block: its address. Nobody else runs meanwhile."""
     with tempfile.TemporaryDirectory() as folder:
         port = free_port()
         command = [PROGRAM, f"-storageDataPath={folder}/data", f"-httpListenAddr=127.0.0.1:{port}"]
         log = Path(folder, "log")
-        running = await asyncio.to_thread(_started, command, log)
+        running = _started(command, log)
         try:
-            address = f"http://127.0.0.1:{port}"
             end = time.monotonic() + START_SECONDS
-            while not await _answers(address):
+            while not _answers(port):
                 if running.poll() is not None or time.monotonic() > end:
-                    raise TimeoutError(f"{PROGRAM} does not answer: {await asyncio.to_thread(log.read_text)}")
-                await asyncio.sleep(0.02)
-            yield address
+                    raise TimeoutError(f"{PROGRAM} does not answer: {log.read_text()}")
+                time.sleep(0.01)
+            yield f"http://127.0.0.1:{port}"
         finally:
             running.kill()
-            await asyncio.to_thread(running.wait)
+            running.wait()
 
 
 async def flush(address: str) -> None:
@@ -92,8 +91,12 @@ def _started(command: list[str], log: Path) -> subprocess.Popen[bytes]:
         )
 
 
-async def _answers(address: str) -> bool:
-    with suppress(aiohttp.ClientError):
-        async with aiohttp.ClientSession() as client, client.get(f"{address}/health") as answer:
-            return answer.status == 200
-    return False
+def _answers(port: int) -> bool:
+    asked = HTTPConnection("127.0.0.1", port, timeout=START_SECONDS)
+    try:
+        asked.request("GET", "/health")
+        return asked.getresponse().status == 200
+    except OSError:
+        return False
+    finally:
+        asked.close()

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
 from tests.service.alert_desk import GAP, Desk, answer, event, fired
 from twinwatch.alerts.episodes import key_of
 from twinwatch.hub.alerting.engine import AGENT_MILLISECONDS
 from twinwatch.hub.alerting.outbox import FALLBACK_ATTEMPTS
-from twinwatch.notify import Refused, Retry
+from twinwatch.notify import Note, Refused, Retry
 from twinwatch.protocol.alerts import Evidence, Told, digest_of
 from twinwatch.testing.client import PATIENCE_SECONDS
 from twinwatch.testing.hub_stage import HubStage
@@ -62,6 +63,8 @@ async def test_a_try_of_the_agents_is_waited_for_and_made_good_when_it_fails_or_
     await desk.agent.events(first)
     await desk.passes(20)
     assert desk.told("ops") == desk.told("chat") == []
+    found = answer(await desk.agent.events(ask=(first.key,)))
+    assert (found.accepted, found.told) == (True, False), "it will be told here, but was not"
     refused = Told(desk.channels["ops"], now, "refused", reason="no such mailbox")
     await desk.agent.events(event(desk.agent, "told", first, told=(refused,)))
     await desk.quiet()
@@ -73,6 +76,38 @@ async def test_a_try_of_the_agents_is_waited_for_and_made_good_when_it_fails_or_
     await desk.agent.events(event(desk.agent, "told", first, told=(delivered,)))
     await desk.passes(60)
     assert desk.told("chat") == [("firing", first.title)]
+    await desk.agent.events(event(desk.agent, "resolved", first, why="recovered"))
+    await desk.passes(GAP)
+    assert desk.told("ops") == [("firing", first.title), ("resolved", first.title)]
+    assert desk.told("chat") == [("firing", first.title)], "both have told it of the beginning: the agent says its end"
+
+
+async def test_a_beginning_that_is_under_way_when_the_agent_says_the_end_has_an_end_of_its_own(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, take = desk.stage.clock.now(), desk.office.take
+    under_way, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def slowly(kind: str, to: str, note: Note) -> Any:
+        if to == "chat":
+            under_way.set()
+            await goes_on.wait()
+        return await take(kind, to, note)
+
+    monkeypatch.setattr(desk.office, "take", slowly)
+    first = fired(desk.agent, told=(Told(desk.channels["chat"], now, "trying"),))
+    await desk.agent.events(first)
+    desk.stage.clock.advance(32)
+    await desk.stage.hub.look()
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await under_way.wait()
+    delivered = Told(desk.channels["chat"], now, "delivered")
+    await desk.agent.events(event(desk.agent, "told", first, told=(delivered,)))
+    await desk.agent.events(event(desk.agent, "resolved", first, why="recovered"))
+    goes_on.set()
+    for _ in range(2):  # a channel rests between two messages
+        await desk.passes(GAP)
+    assert [occasion for occasion, _ in desk.told("chat")] == ["firing", "resolved"]
 
 
 async def test_a_warning_is_told_by_the_hub_once_the_agent_has_left_it_to_the_hub(desk: Desk) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import pytest
 
 from tests.unit.agent.alerting_things import BUNDLE, FAILED, FULL, START, desk, judge, saw, tick
 from twinwatch.agent.alerting.addressing import FileAlerts, FileChannel
-from twinwatch.agent.alerting.alert import Alert
-from twinwatch.agent.alerting.desk import RETRY_MILLISECONDS, Desk
+from twinwatch.agent.alerting.alert import RETRY_MILLISECONDS, Alert
+from twinwatch.agent.alerting.desk import Desk
 from twinwatch.agent.alerting.judge import Judge
 from twinwatch.agent.alerting.memory import Writing
 from twinwatch.protocol.alerts import AlertAnswer, AlertEvent
@@ -57,6 +58,9 @@ class Table:
         closed = self.desk.answered(alert, AlertAnswer("", **answer), self.now, 0)
         self.kept()
         return closed
+
+    def stances(self) -> list[str]:
+        return [alert.stance for alert in self.desk.alerts]
 
     def kinds(self) -> list[tuple[str, list[str]]]:
         return [(event.kind, [f"{told.channel} {told.state}" for told in event.told]) for event in self.events]
@@ -137,6 +141,114 @@ def test_a_try_that_the_hub_made_good_is_not_made_again() -> None:
     assert not table.desk.may_try(alert, alert.tellings[0], table.now)
 
 
+def test_what_could_not_be_said_is_left_to_the_hub_before_it_is_due_again_and_once() -> None:
+    table = Table()
+    alert = table.fail()
+    assert alert is not None
+    due = table.now + 300 * SECOND
+    for telling in alert.tellings:
+        table.desk.trying(alert, telling, "note")
+        table.desk.failed(alert, telling, due, "429", doubtful=True)
+    table.passes(30)
+    assert table.stances() == ["mine"], "the hub has not heard of it"
+    table.hears(alert)
+    assert table.desk.next_look() == START + RETRY_MILLISECONDS + 1
+    table.passes(1)
+    assert (table.stances(), list(table.desk.asking.values())) == (["hub"], [alert])
+    for _ in range(48):
+        table.passes(1)
+    assert table.stances() == ["mine"], "the hub does not answer"
+    assert [one.due for one in alert.tellings] == [due, due], "the provider said when"
+    table.passes(120)
+    assert table.stances() == ["mine"]
+    table.passes(120)
+    assert not any(table.desk.may_try(alert, one, table.now) for one in alert.tellings)
+    assert table.stances() == ["hub"]
+    table.hears(alert, told=True)
+    table.fail("up")
+    assert [one.occasion for one in alert.tellings] == ["firing", "firing"]
+
+
+def test_who_heard_that_it_began_hears_its_end_whatever_was_left_to_the_hub() -> None:
+    table = Table()
+    alert = table.fail()
+    assert alert is not None
+    table.hears(alert)
+    began = alert.tellings
+    table.desk.delivered(alert, began[0], table.now, "m1")
+    table.desk.failed(alert, began[1], table.now, "500", doubtful=False)
+    table.now += RETRY_MILLISECONDS + 1
+    assert not table.desk.may_try(alert, began[1], table.now)
+    assert table.stances() == ["hub"]
+    table.fail("up")
+    (end,) = [one for one in alert.tellings if not one.over]
+    assert (end.channel, end.occasion) == ("c1", "resolved")
+    table.hears(alert, told=True)
+    assert table.desk.may_try(alert, end, table.now)
+
+
+def under_way_when_left() -> tuple[Table, Alert]:
+    """One channel fails and the other is being told when the hub says that it has told."""
+    table = Table()
+    alert = table.fail()
+    assert alert is not None
+    table.hears(alert)
+    table.desk.trying(alert, alert.tellings[0], "n1")
+    table.desk.failed(alert, alert.tellings[0], table.now + 200 * SECOND, "500", doubtful=False)
+    table.now += 20 * SECOND
+    table.desk.trying(alert, alert.tellings[1], "n2")
+    table.now += RETRY_MILLISECONDS
+    table.passes(1)
+    table.hears(alert, told=True)
+    assert (table.stances(), [one.state for one in alert.tellings]) == (["theirs"], ["dropped", "trying"])
+    return table, alert
+
+
+@pytest.mark.parametrize("over_first", [False, True])
+def test_what_was_under_way_when_the_hub_had_told_is_followed_by_its_end_if_it_arrives(over_first: bool) -> None:
+    table, alert = under_way_when_left()
+    if over_first:
+        table.fail("up")
+    table.desk.delivered(alert, alert.tellings[1], table.now, "m2")
+    if not over_first:
+        table.fail("up")
+    assert table.desk.alerts == [alert], "the running desk knows of it, not only the next one"
+    assert [(one.channel, one.occasion) for one in alert.tellings if not one.over] == [("c2", "resolved")]
+
+
+@pytest.mark.parametrize("ends", ["fails", "starts anew"])
+@pytest.mark.parametrize("over_first", [False, True])
+def test_what_was_under_way_when_the_hub_had_told_is_the_hubs_if_it_fails(ends: str, over_first: bool) -> None:
+    table, alert = under_way_when_left()
+    if over_first:
+        table.fail("up")
+    if ends == "fails":
+        table.desk.failed(alert, alert.tellings[1], table.now + 5 * SECOND, "no answer within 15 s", doubtful=True)
+    else:
+        table.desk.resume(table.now)
+    assert alert.tellings[1].state == "dropped"
+    if not over_first:
+        table.fail("up")
+    assert [one.occasion for one in alert.tellings] == ["firing", "firing"]
+    assert table.desk.alerts == []
+
+
+def test_an_answer_that_comes_when_it_is_over_begins_nothing() -> None:
+    table = Table()
+    table.desk._addressing.file = FileAlerts((FileChannel("mine", "email"),), tell={"warning": ("mine",)})
+    alert = table.warn()
+    assert alert is not None
+    table.desk.delivered(alert, alert.tellings[0], table.now, "")
+    table.now += 60 * SECOND
+    table.warn(0.1)
+    assert alert.resolved_at
+    table.hears(alert, accepted=False)
+    assert [(one.channel, one.occasion) for one in alert.tellings] == [
+        ("file:mine", "firing"),
+        ("file:mine", "resolved"),
+    ]
+
+
 def test_a_warning_goes_from_asked_to_yielded_to_told_by_the_hub() -> None:
     table = Table()
     alert = table.warn()
@@ -172,6 +284,20 @@ def test_a_hub_that_declines_or_does_not_answer_or_does_not_tell_leaves_it_to_th
             table.passes(seconds)
         assert [one.channel for one in alert.tellings] == ["c1"]
         assert table.events[-1].fence == 2
+
+
+def test_a_hub_that_is_reminded_and_has_not_told_is_relieved_at_once() -> None:
+    table = Table()
+    alert = table.warn()
+    assert alert is not None
+    table.hears(alert, fence=1)
+    for _ in range(38):
+        table.passes(1)
+        if alert in table.desk.asking.values():
+            table.hears(alert, fence=1)
+    assert table.stances() == ["mine"]
+    assert [one.channel for one in alert.tellings] == ["c1"]
+    assert (table.events[-1].kind, table.events[-1].fence) == ("told", 2), "the hub hears of it before it tells too"
 
 
 def test_a_warning_that_is_over_before_anybody_was_told_is_told_to_nobody() -> None:
@@ -273,8 +399,38 @@ def test_after_a_start_what_was_being_told_is_told_and_what_the_hub_was_asked_is
     later.desk.resume(later.now)
     first, second = later.desk.alerts
     assert [(one.state, one.due, one.doubtful) for one in first.tellings] == [("waiting", later.now, True)] * 2
+    assert (first.stance, first.until) == ("hub", later.now + 8 * SECOND), "it may have told meanwhile"
     assert (second.stance, second.until) == ("asked", later.now + 8 * SECOND)
-    assert list(later.desk.asking.values()) == [second]
+    assert list(later.desk.asking.values()) == [first, second]
     later.passes(8)
     assert [one.channel for one in second.tellings] == ["c1"]
     assert later.events[0].number == 10
+    assert not any(later.desk.may_try(first, one, later.now) for one in first.tellings)
+    later.passes(8)
+    assert all(later.desk.may_try(first, one, later.now) for one in first.tellings), "the hub does not answer"
+
+
+def test_after_a_start_what_the_hub_told_meanwhile_is_the_hubs_to_end() -> None:
+    table = Table()
+    alert = table.fail()
+    assert alert is not None
+    later = Table(alerts=[alert], number=9)
+    later.judge = table.judge
+    later.now = START + HOUR
+    later.desk.resume(later.now)
+    later.hears(alert, told=True)
+    assert [one.state for one in alert.tellings] == ["dropped", "dropped"]
+    later.fail("up")
+    assert [one.occasion for one in alert.tellings] == ["firing", "firing"], "whoever told that it began tells its end"
+
+
+def test_after_a_short_stop_and_without_a_hub_what_was_being_told_is_told_at_once() -> None:
+    for seconds, hub in ((5, True), (3_600, False)):
+        table = Table(hub=hub)
+        alert = table.fail()
+        assert alert is not None
+        later = Table(alerts=[alert], number=9, hub=hub)
+        later.now = START + seconds * SECOND
+        later.desk.resume(later.now)
+        assert (alert.stance, len(later.desk.asking)) == ("mine", 0)
+        assert all(later.desk.may_try(alert, one, later.now) for one in alert.tellings)

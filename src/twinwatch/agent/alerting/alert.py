@@ -7,6 +7,7 @@ from typing import Literal
 
 import msgspec
 
+from twinwatch.alerts.tellers import TRY_MILLISECONDS
 from twinwatch.protocol.alerts import AlertEvent, Evidence, Told
 from twinwatch.protocol.rules import Rule
 
@@ -19,6 +20,8 @@ TellingState = Literal["waiting", "trying", "delivered", "refused", "dropped"]
 
 FILE = "file:"
 """How the channels begin that only the agent's file has."""
+RETRY_MILLISECONDS = TRY_MILLISECONDS - 5_000
+"""So long after a first try the agent tries again by itself; later the hub may have told instead."""
 
 
 class Telling(msgspec.Struct, omit_defaults=True):
@@ -50,6 +53,19 @@ class Telling(msgspec.Struct, omit_defaults=True):
     def was_heard(self) -> bool:
         """Whether somebody may have heard it."""
         return self.state == "delivered" or self.doubtful
+
+    @property
+    def may_be_theirs(self) -> bool:
+        """Whether the hub may tell it too."""
+        return self.occasion in ("firing", "flapping") and not self.channel.startswith(FILE)
+
+    def is_late(self, now: int) -> bool:
+        """Whether the hub may have told it by now, taking the agent's try for lost."""
+        return self.began + RETRY_MILLISECONDS < now and self.may_be_theirs
+
+    def drop(self, reason: str) -> None:
+        """Nothing comes of it."""
+        self.state, self.reason = "dropped", reason[:500]
 
 
 class Alert(msgspec.Struct, omit_defaults=True):
@@ -97,6 +113,53 @@ class Alert(msgspec.Struct, omit_defaults=True):
     def over(self) -> bool:
         """Whether there is nothing left to do."""
         return bool(self.resolved_at) and all(telling.over for telling in self.tellings)
+
+    @property
+    def leaves_at(self) -> int:
+        """When what could not be said is left to the hub for the first time, ms UTC; 0: never by itself. Sooner than
+        it is due again: that may be long after the hub has told, when nobody is there to say so."""
+        if self.stance != "mine" or not self.known or self.asks:
+            return 0
+        began = [one.began for one in self.tellings if one.state == "waiting" and one.attempts and one.may_be_theirs]
+        return min(began, default=-RETRY_MILLISECONDS - 1) + RETRY_MILLISECONDS + 1
+
+    def stand(self, stance: Stance, until: int) -> None:
+        """Who is to tell from now on, and until when where that has an end."""
+        self.stance, self.until = stance, until if stance in ("asked", "hub", "held") else 0
+
+    def tell(self, channels: Iterable[str], now: int) -> list[Telling]:
+        """Say that it began on those of these channels on which that was not to be said so far; the result is what
+        there is to say of it."""
+        known = {one.channel for one in self.tellings if one.occasion in ("firing", "flapping")}
+        occasion: Said = "flapping" if self.flapping else "firing"
+        fresh = [Telling(name, occasion, began=now, due=now) for name in channels if name not in known]
+        self.tellings = [*self.tellings, *fresh]
+        return fresh
+
+    def follow(self, occasion: Said, now: int) -> None:
+        """Say it to everybody who may have heard that it began, once."""
+        began = [one for one in self.tellings if one.occasion in ("firing", "flapping") and one.was_heard]
+        said = {one.channel for one in self.tellings if one.occasion == occasion}
+        fresh = [one.channel for one in began if one.channel not in said and one.state != "trying"]
+        self.tellings = [
+            *self.tellings,
+            *(Telling(name, occasion, began=now, due=now) for name in dict.fromkeys(fresh)),
+        ]
+
+    def is_left(self, telling: Telling) -> bool:
+        """Whether the hub was asked to say it, and has not answered that it did or does not."""
+        return self.stance == "hub" and telling.may_be_theirs
+
+    def leave(self, telling: Telling) -> None:
+        """The hub has told. The end is the hub's to tell as well, whether or not a try of ours has arrived."""
+        telling.drop("the hub has told")
+        telling.doubtful = False
+
+    def outlive(self, telling: Telling) -> None:
+        """It was not said in time. Whoever may have heard it all the same is told of the end."""
+        telling.drop(f"over before it was told: {telling.reason}")
+        if telling.doubtful and self.resolved_at:
+            self.follow("resolved", self.resolved_at)
 
 
 def told_of(telling: Telling, now: int) -> Told:

@@ -13,17 +13,15 @@ from collections.abc import Callable, Iterable, Sequence
 import msgspec
 
 from twinwatch.agent.alerting.addressing import ENDLESS, Addressing
-from twinwatch.agent.alerting.alert import FILE, Alert, Said, Stance, Telling, event_of, told_of
+from twinwatch.agent.alerting.alert import FILE, Alert, Telling, event_of, told_of
 from twinwatch.agent.alerting.judge import Change
 from twinwatch.agent.alerting.memory import Writing
-from twinwatch.alerts.tellers import ANSWER_MILLISECONDS, NOTIFY_MILLISECONDS, TRY_MILLISECONDS, order_for
+from twinwatch.alerts.tellers import ANSWER_MILLISECONDS, NOTIFY_MILLISECONDS, order_for
 from twinwatch.alerts.wording import message_of, title_of
 from twinwatch.protocol.alerts import OPEN_ALERTS, AlertAnswer, AlertEvent, Evidence, Told
 
 ASK_MILLISECONDS = (2_000, 5_000, 10_000, 15_000)
 """Between two questions whether the hub has told what it was left."""
-RETRY_MILLISECONDS = TRY_MILLISECONDS - 5_000
-"""So long after a first try the agent tries again by itself; later the hub may have told instead."""
 KEPT_MILLISECONDS = 24 * 60 * 60 * 1000
 
 _log = logging.getLogger(__name__)
@@ -76,13 +74,17 @@ class Desk:
         self._number = max(self._number, number)
 
     def resume(self, now: int) -> None:
-        """After a start: what was being told is told now, what the hub was asked it is asked again."""
+        """After a start: what was being told is told now, what the hub was asked it is asked again. What it may have
+        told meanwhile, it is asked of first."""
         for alert in list(self._alerts.values()):
             for telling in list(alert.tellings):
                 if telling.state == "trying":
                     telling.state, telling.due, telling.doubtful = "waiting", now, True
-                    if alert.resolved_at and telling.occasion != "resolved":
-                        self._drop(alert, telling)
+                    if alert.stance == "theirs" and telling.may_be_theirs:
+                        alert.leave(telling)
+                        self._keep(alert)
+                    elif alert.resolved_at and telling.occasion != "resolved":
+                        alert.outlive(telling)
                         self._keep(alert)
             if alert.stance == "asked":
                 # Whether the hub has heard of it is not known: it gets its time anew.
@@ -92,6 +94,9 @@ class Desk:
                 alert.asks = 0
                 alert.until = max(alert.until, now + ANSWER_MILLISECONDS)
                 self._ask(alert)
+            elif self._hub and alert.open and any(one.is_late(now) for one in alert.tellings if not one.over):
+                self._leave(alert, now)
+                alert.until = now + ANSWER_MILLISECONDS
 
     def happened(self, change: Change, now: int, evidence: Evidence | None = None) -> None:
         """Something fired, came to rest or is over."""
@@ -104,7 +109,7 @@ class Desk:
                 if (alert := self._alerts.get(place)) is not None and alert.open:
                     alert.flapping = False
                     self._event(alert, "settled", now)
-                    self._follow(alert, "settled", now)
+                    alert.follow("settled", now)
                     self._keep(alert)
             case "resolved":
                 if (alert := self._alerts.get(place)) is not None:
@@ -127,7 +132,7 @@ class Desk:
                 told = [told_of(one, now) for one in alert.tellings if one.occasion != "resolved"]
                 self._event(alert, "fired", alert.at, told)
                 if alert.stance == "hub":
-                    self._stand(alert, "asked", now + ANSWER_MILLISECONDS)
+                    alert.stand("asked", now + ANSWER_MILLISECONDS)
                     self._keep(alert)
             return False
         if answer.closed:
@@ -135,6 +140,8 @@ class Desk:
                 self._close(alert)
                 return True
             return False
+        if not alert.open:
+            return False  # its end is said by whoever told its beginning, whatever the hub has heard by now
         alert.known = True
         alert.fence = max(alert.fence, answer.fence)
         if alert.stance == "asked":
@@ -142,7 +149,7 @@ class Desk:
                 self._take_over(alert, now)
             else:
                 self._event(alert, "yielded", now)
-                self._stand(alert, "theirs" if answer.told else "hub", now + ANSWER_MILLISECONDS + NOTIFY_MILLISECONDS)
+                alert.stand("theirs" if answer.told else "hub", now + ANSWER_MILLISECONDS + NOTIFY_MILLISECONDS)
         elif alert.stance == "hub":
             if answer.told:
                 self._left(alert)
@@ -150,6 +157,10 @@ class Desk:
                 self._take_over(alert, now)
             elif by > now:
                 alert.until = min(by, now + ANSWER_MILLISECONDS + NOTIFY_MILLISECONDS)
+                alert.asks = min(alert.asks, len(ASK_MILLISECONDS))
+            elif alert.asks > len(ASK_MILLISECONDS):
+                # Reminded, it says that it has not told. It hears of this at once, so that it does not a moment later.
+                self._take_over(alert, now)
         self._keep(alert)
         return False
 
@@ -160,6 +171,8 @@ class Desk:
                 continue
             if alert.stance == "held":
                 self._hold(alert, now)
+            elif 0 < alert.leaves_at <= now:
+                self._leave(alert, now)
             elif alert.until and alert.until <= now:
                 if alert.stance == "asked":
                     self._take_over(alert, now)
@@ -168,24 +181,19 @@ class Desk:
 
     def next_look(self) -> int | None:
         """When ``look`` may do something, ms UTC."""
-        times = [alert.until for alert in self._alerts.values() if alert.open and 0 < alert.until < ENDLESS]
+        times = [at for alert in self.open for at in (alert.until, alert.leaves_at) if 0 < at < ENDLESS]
         return min(times, default=None)
 
     def may_try(self, alert: Alert, telling: Telling, now: int) -> bool:
         """Whether the telling may be tried now. One that failed for so long that the hub tells instead is left to it,
         if it knows of the alert; asked again, it says so, or the agent goes on."""
-        if telling.over or alert.stance == "hub":
+        if telling.over or alert.is_left(telling):
             return False
-        late = telling.began + RETRY_MILLISECONDS < now
-        theirs = alert.known and telling.occasion in ("firing", "flapping") and not telling.channel.startswith(FILE)
-        if late and theirs and alert.open:
-            alert.asks = 0
-            self._stand(alert, "hub", now + ANSWER_MILLISECONDS + NOTIFY_MILLISECONDS)
-            self._ask(alert)
-            self._keep(alert)
+        if alert.known and alert.open and telling.is_late(now):
+            self._leave(alert, now)
             return False
         if telling.began + KEPT_MILLISECONDS < now:
-            telling.state, telling.reason = "dropped", f"given up after 24 h: {telling.reason}"[:500]
+            telling.drop(f"given up after 24 h: {telling.reason}")
             self._keep(alert)
             return False
         return True
@@ -213,8 +221,10 @@ class Desk:
         """It is to be tried again then."""
         telling.state, telling.due, telling.reason = "waiting", due, reason
         telling.doubtful |= doubtful
-        if alert.resolved_at and telling.occasion != "resolved":
-            self._drop(alert, telling)
+        if alert.stance == "theirs" and telling.may_be_theirs:
+            alert.leave(telling)
+        elif alert.resolved_at and telling.occasion != "resolved":
+            alert.outlive(telling)
         self._keep(alert)
 
     def _fire(self, change: Change, now: int, evidence: Evidence | None) -> None:
@@ -258,44 +268,46 @@ class Desk:
         routed = self._addressing.is_routed(rule)
         told: list[Told] = []
         if until:
-            self._stand(alert, "held", until)
+            alert.stand("held", until)
         elif routed or not self._hub or order_for(rule) == "agent_first":
             told = self._tell(alert, self._addressing.channels_of(rule), now)
         else:
-            self._stand(alert, "asked", now + ANSWER_MILLISECONDS)
-            self._tell_files(alert, now)
+            alert.stand("asked", now + ANSWER_MILLISECONDS)
+            alert.tell(self._addressing.files_of(alert.rule), now)
         self._event(alert, "fired", alert.at, told, evidence)
         self._keep(alert)
 
     def _tell(self, alert: Alert, channels: Sequence[str], now: int) -> list[Told]:
         """Say it on these channels, as far as it was not: what the hub is to know of that."""
-        alert.stance = "mine" if channels else "nobody"
-        alert.until = 0
-        occasion: Said = "flapping" if alert.flapping else "firing"
-        known = {one.channel for one in alert.tellings if one.occasion in ("firing", "flapping")}
-        fresh = [Telling(name, occasion, began=now, due=now) for name in channels if name not in known]
-        alert.tellings = [*alert.tellings, *fresh]
-        return [told_of(one, now) for one in fresh if not one.channel.startswith(FILE) or alert.stance == "mine"]
+        alert.stand("mine" if channels else "nobody", 0)
+        return [told_of(one, now) for one in alert.tell(channels, now)]
 
     def _take_over(self, alert: Alert, now: int) -> None:
         """The hub does not tell, for all that is known: the agent does, and says so with a higher fence."""
         until, silenced = self._addressing.held_until(alert.rule, now)
         if until:
             alert.silenced |= silenced
-            self._stand(alert, "held", until)
+            alert.stand("held", until)
             self._keep(alert)
             return
         alert.fence = max(alert.fence + 1, 2)
         self.asking.pop((*alert.place, alert.episode), None)
         again = [one for one in alert.tellings if not one.over]
         for one in again:
-            one.began = one.due = now
+            one.began, one.due = now, max(one.due, now)
         told = self._tell(alert, self._addressing.channels_of(alert.rule), now)
         told += [told_of(one, now) for one in again if not one.channel.startswith(FILE)]
         if again:
             alert.stance = "mine"
         if told:
             self._event(alert, "told", now, told)
+        self._keep(alert)
+
+    def _leave(self, alert: Alert, now: int) -> None:
+        """Tries failed for so long that the hub tells instead: asked, it says so, or the agent goes on."""
+        alert.asks = 0
+        alert.stand("hub", now + ANSWER_MILLISECONDS + NOTIFY_MILLISECONDS)
+        self._ask(alert)
         self._keep(alert)
 
     def _hold(self, alert: Alert, now: int) -> None:
@@ -308,17 +320,12 @@ class Desk:
         if self._hub and alert.known and not self._addressing.is_routed(alert.rule):
             # The hub has the same silences and hours, and tells at their end: the agent sees that it does.
             alert.asks = 0
-            self._stand(alert, "hub", now + ANSWER_MILLISECONDS + NOTIFY_MILLISECONDS)
-            self._tell_files(alert, now)
+            alert.stand("hub", now + ANSWER_MILLISECONDS + NOTIFY_MILLISECONDS)
+            alert.tell(self._addressing.files_of(alert.rule), now)
             self._ask(alert)
             self._keep(alert)
         else:
             self._take_over(alert, now)
-
-    def _tell_files(self, alert: Alert, now: int) -> None:
-        stance, until = alert.stance, alert.until
-        self._tell(alert, self._addressing.files_of(alert.rule), now)
-        alert.stance, alert.until = stance, until
 
     def _remind(self, alert: Alert, now: int) -> None:
         """The hub has had its time: it is asked once more, and then the agent tells."""
@@ -343,11 +350,12 @@ class Desk:
                 self._ask(alert)
 
     def _left(self, alert: Alert) -> None:
-        """The hub has told: what the agent could not say is no longer its to say."""
-        self._stand(alert, "theirs", 0)
+        """The hub has told: what the agent could not say is no longer its to say. What is under way comes to its own
+        end: if it arrives, the agent says that it is over."""
+        alert.stand("theirs", 0)
         for telling in alert.tellings:
-            if not telling.over and not telling.channel.startswith(FILE):
-                telling.state, telling.reason = "dropped", "the hub has told"
+            if not telling.over and telling.state != "trying" and not telling.channel.startswith(FILE):
+                alert.leave(telling)
 
     def _resolve(self, alert: Alert, at: int, now: int, why: str) -> None:
         alert.resolved_at, alert.why, alert.until = at, why, 0
@@ -358,30 +366,14 @@ class Desk:
                 if telling.occasion == "resolved" or telling.state == "trying":
                     continue
                 if not telling.over:
-                    self._drop(alert, telling)
-            self._follow(alert, "resolved", now)
+                    alert.outlive(telling)
+            alert.follow("resolved", now)
             self._event(alert, "resolved", at)
         self._keep(alert)
 
-    def _drop(self, alert: Alert, telling: Telling) -> None:
-        telling.state = "dropped"
-        telling.reason = f"over before it was told: {telling.reason}"[:500]
-        if telling.doubtful and alert.resolved_at:
-            self._follow(alert, "resolved", alert.resolved_at)
-
-    def _follow(self, alert: Alert, occasion: Said, now: int) -> None:
-        """Say it to everybody who may have heard that it began, once."""
-        began = [one for one in alert.tellings if one.occasion in ("firing", "flapping") and one.was_heard]
-        said = {one.channel for one in alert.tellings if one.occasion == occasion}
-        fresh = [one.channel for one in began if one.channel not in said and one.state != "trying"]
-        alert.tellings = [
-            *alert.tellings,
-            *(Telling(name, occasion, began=now, due=now) for name in dict.fromkeys(fresh)),
-        ]
-
     def _ended(self, alert: Alert, telling: Telling, now: int) -> None:
         if alert.resolved_at and not alert.closed and telling.occasion != "resolved":
-            self._follow(alert, "resolved", now)
+            alert.follow("resolved", now)
         if not telling.channel.startswith(FILE) or self._hub:
             self._event(alert, "told", now, [told_of(telling, now)])
         self._keep(alert)
@@ -390,11 +382,8 @@ class Desk:
         alert.closed, alert.until = True, 0
         for telling in alert.tellings:
             if telling.state == "waiting":
-                telling.state, telling.reason = "dropped", "closed by hand"
+                telling.drop("closed by hand")
         self._keep(alert)
-
-    def _stand(self, alert: Alert, stance: Stance, until: int) -> None:
-        alert.stance, alert.until = stance, until if stance not in ("theirs", "mine", "nobody") else 0
 
     def _ask(self, alert: Alert) -> None:
         if self._hub:

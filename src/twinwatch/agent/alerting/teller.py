@@ -123,7 +123,8 @@ class Teller:
         found: dict[str, list[Due]] = {}
         for alert in self._desk.alerts:
             for telling in alert.tellings:
-                if not telling.over and telling.due <= now:
+                # What is left to the hub is not in the way of what else is to be said there.
+                if not telling.over and telling.due <= now and not alert.is_left(telling):
                     found.setdefault(telling.channel, []).append((alert, telling))
         return {name: _together(due) for name, due in found.items()}
 

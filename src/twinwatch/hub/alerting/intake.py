@@ -282,11 +282,13 @@ async def _answers(connection: Connection, server_id: UUID, keys: Sequence[str])
 
 def _answer(row: DictRow, notes: Sequence[DictRow]) -> AlertAnswer:
     mine = [note for note in notes if note["teller"] == "hub" and note["occasion"] != "resolved"]
-    nobody = bool(row["late"] or row["suppressed"] or row["silenced_until"] is not None or not mine)
+    # What the agent is trying, the hub tells if that is lost: until then nobody has told.
+    tried = any(note["teller"] == "agent" and note["state"] == "sending" for note in notes)
+    nobody = bool(row["late"] or row["suppressed"] or row["silenced_until"] is not None or not (mine or tried))
     given_up = [note for note in mine if note["state"] in ("refused", "given-up")]
     return AlertAnswer(
         key=row["key"],
-        accepted=nobody or len(given_up) < len(mine),
+        accepted=nobody or not mine or len(given_up) < len(mine),
         told=nobody or row["told_at"] is not None,
         will_notify_by=milliseconds(row["agent_until"]) if row["agent_until"] else 0,
         fence=row["fence"],

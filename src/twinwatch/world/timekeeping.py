@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from functools import cache
 from typing import NamedTuple
 
 STA_UNSYNC = 0x0040
@@ -42,12 +43,18 @@ class _Timex(ctypes.Structure):
     )
 
 
+@cache
+def _library() -> ctypes.CDLL:
+    """The C library. Each opening makes classes, which only a garbage collection would end."""
+    return ctypes.CDLL(None, use_errno=True)
+
+
 def kernel_timekeeping() -> Timekeeping:
     """The kernel's answer.
 
     Raises: OSError where the call is forbidden or there is none.
     """
-    library = ctypes.CDLL(None, use_errno=True)
+    library = _library()
     answer = _Timex()
     if not hasattr(library, "adjtimex") or library.adjtimex(ctypes.byref(answer)) < 0:
         number = ctypes.get_errno()

@@ -16,6 +16,7 @@ import re
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar, cast
 
@@ -149,17 +150,29 @@ class Sources:
 
     def _file(self) -> Path | None:
         """The file to read. One that was used once is expected to stay."""
+        named, places = self._places
+        if named:
+            return places[0] if places else None
+        return next((path for path in places if _is_there(path)), self._used)
+
+    @cached_property
+    def _places(self) -> tuple[bool, list[Path]]:
+        """Whether somebody has named the file, and where it may be.
+
+        Made once: the file is looked at every second, and each time a path is made Python notes its names in a table
+        that only grows.
+        """
         said = getattr(self._args, "config", None)
         if said is None:
             said = self._environment.get("TWINWATCH_CONFIG")
         if said is not None:
-            return path_of(said).absolute() if said else None
-        candidates = [Path(ETC_FILE)]
+            return True, [path_of(said).absolute()] if said else []
+        places = [Path(ETC_FILE)]
         if os.geteuid() != 0:
             home = self._environment.get("XDG_CONFIG_HOME", "")
             folder = Path(home) if home.startswith("/") else _home(self._environment)
-            candidates = [folder / USER_FILE, *candidates]
-        return next((path for path in candidates if _is_there(path)), self._used)
+            places.insert(0, folder / USER_FILE)
+        return False, places
 
 
 def settings_from(args: argparse.Namespace, environment: Mapping[str, str] = os.environ) -> Settings:

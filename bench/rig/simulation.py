@@ -4,7 +4,8 @@ that one seed decides. Afterwards everything heals, and what people heard is hel
 The laws, of DESIGN.md section 4:
 
 1. *told*: every silence of more than two minutes that the hub was there for is told to somebody by two minutes after
-   the last sign of life plus one look, and by one pause more on a channel that has just spoken and gathers;
+   the last sign of life plus one look, and by one pause more on a channel that has just spoken, or tried to, and
+   gathers;
 2. *once*: no channel is told twice of the beginning, of the worsening, or of the end of one episode, except in the
    windows that docs/adr/0015 names;
 3. *ends*: whoever was told of a beginning is told of its end, unless the provider refuses that for good, and no alert
@@ -328,7 +329,7 @@ class Simulation:
                 if last > ended or next_sign <= by or ended <= by or self._left(server, last) > by:
                     continue
                 self.outcomes.outages += 1
-                if any(by - GAP_MS <= one.at <= by for one in self._incident.office.said):
+                if any(by - GAP_MS <= one.at <= by for one in self._incident.office.tried):
                     by += GAP_MS
                 if any(by - LEASE_MS <= step.at <= by for step in self.outcomes.steps if step.what in ENDS_OF_HUBS):
                     by += LEASE_MS

@@ -35,7 +35,7 @@ class Place:
 
     @property
     def rooms(self) -> Rooms:
-        rooms: Rooms = self.stage.hub.app.state.rooms
+        rooms: Rooms = self.stage.hub.api.state.rooms
         return rooms
 
     async def paths(self) -> dict[str, dict[str, Any]]:

@@ -174,11 +174,17 @@ class Watchdog:
             }
             rows = await (await connection.execute(SQL["troubled"], asked)).fetchall()
             await self._hasten(connection, rows, now)
-            since = await self._suspects(connection, rows, now, watch)
-            await self._note(connection, now, watch._replace(suspected_since=since))
+            # Whoever was silent before has yet to be heard again, or not: until then there is nothing to say of them.
+            recovers = any(begin <= now < end for begin, end in blind)
+            since = watch.suspected_since if recovers else await self._suspects(connection, rows, now, watch)
+            if watch.suspected_since is not None and since is None:
+                # Some are heard again: the others are given the time that they have after a start.
+                blind, recovers = _merged((*blind, (now, now + RECOVERY_MILLISECONDS))), True
+            await self._note(connection, now, watch._replace(blind=blind, suspected_since=since))
             for row in rows:
                 level = self._level(row, now, blind)
-                held = (since is not None and level > row["level"]) or (level < row["level"] and _is_ahead(row, now))
+                rises, waits = level > row["level"], recovers or since is not None
+                held = (rises and waits) or (level < row["level"] and _is_ahead(row, now))
                 if level != row["level"] and not held and len(moved) < MOVES:
                     await self._move(connection, row, level, now)
                     moved.append((row, level))

@@ -39,6 +39,17 @@ async def test_a_pointless_end_of_another_leaves_the_rest_running() -> None:
     await other.stop()
 
 
+async def test_a_process_that_is_just_being_started_is_stopped_too() -> None:
+    said: list[str] = []
+    young = child(said, "import time; time.sleep(60)")
+    starting = asyncio.ensure_future(young.start())
+    await asyncio.sleep(0)
+    await young.stop()
+    await starting
+    assert young.exit_code == -signal.SIGTERM
+    assert await asyncio.wait_for(young.keep(), 20) == 0
+
+
 async def test_a_killed_process_is_started_again(tmp_path: Path) -> None:
     said: list[str] = []
     script = f"import os, time; open({str(tmp_path)!r} + f'/{{os.getpid()}}', 'w').close(); time.sleep(60)"

@@ -35,19 +35,23 @@ class Child:
         self._say = say
         self._process: asyncio.subprocess.Process | None = None
         self._starts: list[float] = []
+        self._starting = asyncio.Lock()
         self._stopping = False
 
     async def start(self) -> None:
-        """Starts it; it inherits our standard error for its log."""
-        self._process = await asyncio.create_subprocess_exec(
-            *self._arguments,
-            env=dict(self._environment),
-            stdin=asyncio.subprocess.DEVNULL,
-            # Ctrl-C on the terminal is for us: the children are ended one after the other.
-            start_new_session=True,
-            preexec_fn=die_with_parent(signal.SIGTERM),
-        )
-        self._starts.append(time.monotonic())
+        """Starts it, unless it was stopped; it inherits our standard error for its log."""
+        async with self._starting:
+            if self._stopping:
+                return
+            self._process = await asyncio.create_subprocess_exec(
+                *self._arguments,
+                env=dict(self._environment),
+                stdin=asyncio.subprocess.DEVNULL,
+                # Ctrl-C on the terminal is for us: the children are ended one after the other.
+                start_new_session=True,
+                preexec_fn=die_with_parent(signal.SIGTERM),
+            )
+            self._starts.append(time.monotonic())
 
     @property
     def exit_code(self) -> int | None:
@@ -59,7 +63,7 @@ class Child:
         while True:
             assert self._process is not None  # noqa: S101
             code = await self._process.wait()
-            if self._asked():
+            if self._stopping:
                 return 0
             recent = [start for start in self._starts if time.monotonic() - start < RESTARTS_WITHIN_SECONDS]
             if code in self._pointless or len(recent) > RESTARTS:
@@ -69,16 +73,13 @@ class Child:
                 return code or 1
             self._say(f"{self._name} ended unexpectedly (exit code {code}); starting it again")
             await asyncio.sleep(min(len(recent), 5))
-            if self._asked():
-                return 0
             await self.start()
-
-    def _asked(self) -> bool:
-        return self._stopping
 
     async def stop(self) -> None:
         """Asks it to end, and sees to it."""
         self._stopping = True
+        async with self._starting:
+            pass  # who is being started is known from here on
         if self._process is None or self._process.returncode is not None:
             return
         self._process.terminate()

@@ -56,7 +56,7 @@ def test_a_wrong_password_is_told_and_the_right_one_lets_in(stack: Stack, eyes: 
     page.get_by_label("E-mail").fill(EMAIL)
     page.get_by_label("Password", exact=True).fill("something else")
     page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("alert")).to_be_visible()
+    expect(page.get_by_test_id("refusal")).to_be_visible()  # Next's announcer of pages is an alert too, at times
     eyes.shoot(page, "sign-in-refused")
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
@@ -187,6 +187,8 @@ def test_every_page_fits_a_phone_and_the_dark(stack: Stack, eyes: Eyes) -> None:
             expect(page.get_by_test_id("loading")).to_have_count(0)
             wide = page.evaluate("document.documentElement.scrollWidth")
             assert wide <= width, f"{path} is {wide} px wide on a screen of {width}"
+            if name == "settings":
+                expect(page.get_by_test_id("kept")).to_contain_text("stay for 400 days")
             eyes.shoot(page, f"{name}-{width}-{'dark' if dark else 'light'}")
 
 

@@ -1,16 +1,16 @@
 "use client";
 
-import { ArrowLeft, BellOff, CircleOff, Lightbulb, Link2Off, Waves } from "lucide-react";
+import { BellOff, CircleOff, Lightbulb, Link2Off, Waves } from "lucide-react";
 import Link from "next/link";
-import { type ReactNode, useEffect } from "react";
+import type { ReactNode } from "react";
 import { useAlert } from "@/lib/alerts";
-import { type Alert, type AlertDetail, Problem } from "@/lib/api";
+import type { Alert, AlertDetail } from "@/lib/api";
 import { useNow } from "@/lib/clock";
+import { useTitle } from "@/lib/title";
 import { duration, measure, moment, say } from "@/lib/units";
 import { alertFields, historyPath, probePath, serverPath, useUrlState } from "@/lib/url";
 import { Breadcrumb } from "@/ui/breadcrumb";
-import { Button } from "@/ui/button";
-import { EmptyFace } from "@/ui/faces";
+import { isMissing, Missing } from "@/ui/missing";
 import { Banner, Panel } from "@/ui/panel";
 import { AlertStateBadge, SeverityBadge } from "@/ui/severity";
 import { Whole } from "@/ui/whole";
@@ -24,28 +24,12 @@ export function AlertView() {
   const [{ id }] = useUrlState(alertFields);
   const query = useAlert(id);
   const title = query.data?.alert.title;
-  useEffect(() => {
-    if (title) document.title = `${title} · Twinwatch`;
-  }, [title]);
-  if (id === "" || (query.error instanceof Problem && [404, 422].includes(query.error.status)))
+  useTitle(title);
+  if (isMissing(id, query.error))
     return (
-      <Panel>
-        <EmptyFace
-          icon={<CircleOff aria-hidden />}
-          title="There is no such alert"
-          className="py-20"
-          action={
-            <Button asChild kind="primary">
-              <Link href="/alerts/">
-                <ArrowLeft aria-hidden />
-                To all alerts
-              </Link>
-            </Button>
-          }
-        >
-          Its server may have been deleted, or it was resolved more than 90 days ago.
-        </EmptyFace>
-      </Panel>
+      <Missing what="alert" back={{ label: "all alerts", href: "/alerts/" }}>
+        Its server may have been deleted, or it was resolved more than 90 days ago.
+      </Missing>
     );
   return (
     <div className="mx-auto flex max-w-5xl flex-col gap-4">

@@ -1,15 +1,13 @@
 "use client";
 
-import { CircleCheck, CircleX, Ellipsis, KeyRound, PencilLine, Send, Trash2 } from "lucide-react";
-import { useState } from "react";
+import { CircleCheck, CircleX, KeyRound, Send } from "lucide-react";
 import type { Channel } from "@/lib/api";
 import { classes } from "@/lib/classes";
 import { useDeleteChannel, useTestChannel } from "@/lib/telling";
 import { counted, say } from "@/lib/units";
 import { Button } from "@/ui/button";
-import { Confirm } from "@/ui/dialog";
 import { Refusal } from "@/ui/faces";
-import { Menu, MenuItem, MenuLine } from "@/ui/menu";
+import { ItemMenu } from "@/ui/item-menu";
 import { Tag } from "@/ui/tag";
 import { channelProof, type Proof, pathInWords, pathsInOrder, proofOf, reachInWords } from "./proof";
 
@@ -36,7 +34,6 @@ export function ChannelRow({
 }) {
   const test = useTestChannel();
   const remove = useDeleteChannel();
-  const [asking, setAsking] = useState(false);
   const proof = channelProof(channel, now);
   const reach = reachInWords(channel.settings);
   return (
@@ -70,22 +67,13 @@ export function ChannelRow({
             Test<span className="sr-only"> {channel.name}</span>
           </Button>
           {rules && (
-            <Menu
-              label={`Actions for ${channel.name}`}
-              trigger={
-                <Button size="icon" aria-label={`More for ${channel.name}`}>
-                  <Ellipsis aria-hidden />
-                </Button>
-              }
-            >
-              <MenuItem onSelect={onEdit}>
-                <PencilLine aria-hidden /> Change
-              </MenuItem>
-              <MenuLine />
-              <MenuItem danger onSelect={() => setAsking(true)}>
-                <Trash2 aria-hidden /> Delete
-              </MenuItem>
-            </Menu>
+            <ItemMenu
+              name={channel.name}
+              kind="channel"
+              onEdit={onEdit}
+              lost="What waits for it is dropped, and policies that name it tell it no more."
+              remove={() => remove.mutateAsync(channel.id)}
+            />
           )}
         </div>
       </div>
@@ -106,14 +94,6 @@ export function ChannelRow({
       )}
       {test.error && <Refusal problem={test.error} className="mt-2" />}
       <Paths channel={channel} now={now} />
-      <Confirm
-        open={asking}
-        onClose={() => setAsking(false)}
-        title={`Delete ${channel.name}?`}
-        description="What waits for it is dropped, and policies that name it tell it no more."
-        action="Delete the channel"
-        run={() => remove.mutateAsync(channel.id)}
-      />
     </li>
   );
 }

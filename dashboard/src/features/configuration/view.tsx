@@ -1,17 +1,18 @@
 "use client";
 
-import { ArrowLeft, CircleOff, Eye, FileWarning, KeyRound, Plus, ScanEye, Unplug } from "lucide-react";
-import Link from "next/link";
-import { useEffect, useRef } from "react";
-import { type Configuration, Problem, type Server } from "@/lib/api";
+import { CircleOff, Eye, FileWarning, KeyRound, Plus, ScanEye, Unplug } from "lucide-react";
+import { useRef } from "react";
+import type { Configuration, Server } from "@/lib/api";
 import { useNow } from "@/lib/clock";
 import { useMe, useServer } from "@/lib/data";
 import { forceOf, useChecks, useConfiguration, useSaveConfiguration, useWatched } from "@/lib/standing";
+import { useTitle } from "@/lib/title";
 import { ago } from "@/lib/units";
 import { configurationFields, serverPath, useUrlState } from "@/lib/url";
 import { Breadcrumb, SERVERS } from "@/ui/breadcrumb";
 import { Button } from "@/ui/button";
 import { EmptyFace, ErrorFace, Loading, Refusal, Skeleton } from "@/ui/faces";
+import { isMissing, Missing } from "@/ui/missing";
 import { Banner, Panel } from "@/ui/panel";
 import { StateBadge } from "@/ui/state";
 import { Editor } from "./editor";
@@ -27,30 +28,14 @@ export function ConfigurationView() {
   const configuration = useConfiguration(id);
   useWatched(id);
   const name = server.data?.name;
-  useEffect(() => {
-    if (name) document.title = `Configuration of ${name} · Twinwatch`;
-  }, [name]);
+  useTitle(name && `Configuration of ${name}`);
 
   const failure = server.error ?? (configuration.data ? null : configuration.error);
-  if (id === "" || (failure instanceof Problem && failure.status === 404))
+  if (isMissing(id, failure))
     return (
-      <Panel>
-        <EmptyFace
-          icon={<CircleOff aria-hidden />}
-          title="There is no such server"
-          className="py-20"
-          action={
-            <Button asChild kind="primary">
-              <Link href="/">
-                <ArrowLeft aria-hidden />
-                To your servers
-              </Link>
-            </Button>
-          }
-        >
-          It may have been deleted, or the address is not complete.
-        </EmptyFace>
-      </Panel>
+      <Missing what="server" back={{ label: "your servers", href: "/" }}>
+        It may have been deleted, or the address is not complete.
+      </Missing>
     );
   if (server.data === undefined || configuration.data === undefined)
     return failure ? (

@@ -1,13 +1,12 @@
 "use client";
 
-import { CircleCheck, CircleX, Ellipsis, Pause, PencilLine, Play, Radar, Trash2 } from "lucide-react";
-import { useState } from "react";
+import { CircleCheck, CircleX, Pause, Play, Radar } from "lucide-react";
 import type { Probe, ProbeOutcome } from "@/lib/api";
 import { useDeleteProbe, usePauseProbe, useTestProbe } from "@/lib/probes";
 import { Button } from "@/ui/button";
-import { Confirm } from "@/ui/dialog";
 import { Refusal } from "@/ui/faces";
-import { Menu, MenuItem, MenuLine } from "@/ui/menu";
+import { ItemMenu } from "@/ui/item-menu";
+import { MenuItem } from "@/ui/menu";
 import { outcomeInWords } from "./order";
 
 /** Test now, and what else can be done to a probe; what comes of it stands below. */
@@ -15,24 +14,22 @@ export function useProbeActions(probe: Probe, writes: boolean, onEdit: () => voi
   const test = useTestProbe();
   const pause = usePauseProbe();
   const remove = useDeleteProbe();
-  const [asking, setAsking] = useState(false);
   const buttons = writes && (
     <div className="relative flex gap-2">
       <Button busy={test.isPending} onClick={() => test.mutate(probe.id)}>
         <Radar aria-hidden />
         Test now<span className="sr-only">: {probe.name}</span>
       </Button>
-      <Menu
-        label={`Actions for ${probe.name}`}
-        trigger={
-          <Button size="icon" aria-label={`More for ${probe.name}`}>
-            <Ellipsis aria-hidden />
-          </Button>
-        }
+      <ItemMenu
+        name={probe.name}
+        kind="probe"
+        onEdit={onEdit}
+        lost="Its history goes with it, and its alerts end."
+        remove={async () => {
+          await remove.mutateAsync(probe.id);
+          onGone?.();
+        }}
       >
-        <MenuItem onSelect={onEdit}>
-          <PencilLine aria-hidden /> Change
-        </MenuItem>
         <MenuItem onSelect={() => pause.mutate({ id: probe.id, paused: probe.enabled })}>
           {probe.enabled ? (
             <>
@@ -44,22 +41,7 @@ export function useProbeActions(probe: Probe, writes: boolean, onEdit: () => voi
             </>
           )}
         </MenuItem>
-        <MenuLine />
-        <MenuItem danger onSelect={() => setAsking(true)}>
-          <Trash2 aria-hidden /> Delete
-        </MenuItem>
-      </Menu>
-      <Confirm
-        open={asking}
-        onClose={() => setAsking(false)}
-        title={`Delete ${probe.name}?`}
-        description="Its history goes with it, and its alerts end."
-        action="Delete the probe"
-        run={async () => {
-          await remove.mutateAsync(probe.id);
-          onGone?.();
-        }}
-      />
+      </ItemMenu>
     </div>
   );
   const problem = test.error ?? pause.error;

@@ -1,23 +1,21 @@
 "use client";
 
-import { ArrowLeft, CircleOff } from "lucide-react";
 import Link from "next/link";
 import { useRouter } from "next/navigation";
-import { useEffect } from "react";
 import { Sparkline } from "@/charts/sparkline";
 import { useOpenAlerts } from "@/lib/alerts";
-import { type Probe, type ProbeHistory, Problem } from "@/lib/api";
+import type { Probe, ProbeHistory } from "@/lib/api";
 import { classes } from "@/lib/classes";
 import { useNow } from "@/lib/clock";
 import { mayWrite, useRole } from "@/lib/organization";
 import { useProbe, useProbeHistory } from "@/lib/probes";
+import { useTitle } from "@/lib/title";
 import { ago, moment, say, span, tries } from "@/lib/units";
 import { historyPath, probeFields, useUrlState } from "@/lib/url";
 import { AlertLine } from "@/ui/alert-line";
 import { Breadcrumb } from "@/ui/breadcrumb";
-import { Button } from "@/ui/button";
 import { CheckBadge, CheckIcon } from "@/ui/check-state";
-import { EmptyFace } from "@/ui/faces";
+import { isMissing, Missing } from "@/ui/missing";
 import { Panel } from "@/ui/panel";
 import { Segmented } from "@/ui/segmented";
 import { Tag } from "@/ui/tag";
@@ -33,28 +31,12 @@ export function ProbeView() {
   const [{ id }] = useUrlState(probeFields);
   const query = useProbe(id);
   const name = query.data?.name;
-  useEffect(() => {
-    if (name) document.title = `${name} · Twinwatch`;
-  }, [name]);
-  if (id === "" || (query.error instanceof Problem && [404, 422].includes(query.error.status)))
+  useTitle(name);
+  if (isMissing(id, query.error))
     return (
-      <Panel>
-        <EmptyFace
-          icon={<CircleOff aria-hidden />}
-          title="There is no such probe"
-          className="py-20"
-          action={
-            <Button asChild kind="primary">
-              <Link href="/probes/">
-                <ArrowLeft aria-hidden />
-                To all probes
-              </Link>
-            </Button>
-          }
-        >
-          It may have been deleted, or the address is not complete.
-        </EmptyFace>
-      </Panel>
+      <Missing what="probe" back={{ label: "all probes", href: "/probes/" }}>
+        It may have been deleted, or the address is not complete.
+      </Missing>
     );
   return (
     <div className="mx-auto flex max-w-5xl flex-col gap-4">

@@ -1,6 +1,6 @@
 "use client";
 
-import { BellRing, Ellipsis, PencilLine, Plus, SearchIcon, Trash2 } from "lucide-react";
+import { BellRing, PencilLine, Plus, SearchIcon } from "lucide-react";
 import { useMemo, useState } from "react";
 import type { DefaultRule, Organization, StoredRule } from "@/lib/api";
 import { classes } from "@/lib/classes";
@@ -12,10 +12,9 @@ import { counted, moment } from "@/lib/units";
 import { ruleFields, useUrlState } from "@/lib/url";
 import { ruleInWords, scopeInWords } from "@/lib/words";
 import { Button } from "@/ui/button";
-import { Confirm } from "@/ui/dialog";
 import { EmptyFace, Refusal } from "@/ui/faces";
 import { Search } from "@/ui/field";
-import { Menu, MenuItem, MenuLine } from "@/ui/menu";
+import { ItemMenu } from "@/ui/item-menu";
 import { Panel } from "@/ui/panel";
 import { Section } from "@/ui/section";
 import { SeverityIcon } from "@/ui/severity";
@@ -222,7 +221,6 @@ function OwnRule({
 }) {
   const servers = useServers().data ?? [];
   const remove = useDeleteRule();
-  const [asking, setAsking] = useState(false);
   const { rule } = stored;
   return (
     <li data-testid="rule" data-rule={rule.name} className="flex items-start gap-3 px-4 py-3">
@@ -243,31 +241,15 @@ function OwnRule({
         </p>
       </div>
       {writes && (
-        <Menu
-          label={`Actions for ${rule.name}`}
-          trigger={
-            <Button kind="quiet" size="icon" aria-label={`More for ${rule.name}`}>
-              <Ellipsis aria-hidden />
-            </Button>
-          }
-        >
-          <MenuItem onSelect={onEdit}>
-            <PencilLine aria-hidden /> Change
-          </MenuItem>
-          <MenuLine />
-          <MenuItem danger onSelect={() => setAsking(true)}>
-            <Trash2 aria-hidden /> Delete
-          </MenuItem>
-        </Menu>
+        <ItemMenu
+          name={rule.name}
+          kind="rule"
+          quiet
+          onEdit={onEdit}
+          lost="What it has fired ends. A rule of the same name that comes along counts again."
+          remove={() => remove.mutateAsync(stored.id)}
+        />
       )}
-      <Confirm
-        open={asking}
-        onClose={() => setAsking(false)}
-        title={`Delete ${rule.name}?`}
-        description="What it has fired ends. A rule of the same name that comes along counts again."
-        action="Delete the rule"
-        run={() => remove.mutateAsync(stored.id)}
-      />
     </li>
   );
 }

@@ -1,16 +1,15 @@
 "use client";
 
-import { Activity, ArrowLeft, CircleOff, ClockAlert, Sparkles, Unplug } from "lucide-react";
-import Link from "next/link";
-import { useEffect } from "react";
+import { Activity, ClockAlert, Sparkles, Unplug } from "lucide-react";
 import { Problem, type Server } from "@/lib/api";
 import { useNow } from "@/lib/clock";
 import { useCatalogue, useServer } from "@/lib/data";
 import { useWatched } from "@/lib/standing";
+import { useTitle } from "@/lib/title";
 import { ago, duration, moment } from "@/lib/units";
 import { serverFields, useUrlState } from "@/lib/url";
-import { Button } from "@/ui/button";
 import { EmptyFace, ErrorFace, Loading, Skeleton } from "@/ui/faces";
+import { isMissing, Missing } from "@/ui/missing";
 import { Banner, Panel } from "@/ui/panel";
 import { ServerAlerts } from "./alerts";
 import { Charts } from "./charts";
@@ -25,29 +24,13 @@ export function ServerView() {
   useWatched(id);
 
   const name = server.data?.name;
-  useEffect(() => {
-    if (name) document.title = `${name} · Twinwatch`;
-  }, [name]);
+  useTitle(name);
 
-  if (id === "" || (server.error instanceof Problem && server.error.status === 404))
+  if (isMissing(id, server.error))
     return (
-      <Panel>
-        <EmptyFace
-          icon={<CircleOff aria-hidden />}
-          title="There is no such server"
-          className="py-20"
-          action={
-            <Button asChild kind="primary">
-              <Link href="/">
-                <ArrowLeft aria-hidden />
-                To your servers
-              </Link>
-            </Button>
-          }
-        >
-          It may have been deleted, or the address is not complete.
-        </EmptyFace>
-      </Panel>
+      <Missing what="server" back={{ label: "your servers", href: "/" }}>
+        It may have been deleted, or the address is not complete.
+      </Missing>
     );
   if (server.data === undefined)
     return server.error ? (

@@ -5,11 +5,11 @@ import Link from "next/link";
 import { type ReactNode, useState } from "react";
 import type { EnrolmentKey, Organization } from "@/lib/api";
 import { useNow } from "@/lib/clock";
-import { useMe, useStatus } from "@/lib/data";
+import { useMe, useStatus, useStorage } from "@/lib/data";
 import { useEnrolmentKeys, useRevokeKey } from "@/lib/keys";
 import { signOut } from "@/lib/session";
 import { chooseTheme, useTheme } from "@/lib/theme";
-import { ago, date, moment } from "@/lib/units";
+import { ago, count, counted, date, moment, say } from "@/lib/units";
 import { Button } from "@/ui/button";
 import { Confirm } from "@/ui/dialog";
 import { EmptyFace, ErrorFace, Loading, Skeleton } from "@/ui/faces";
@@ -73,12 +73,15 @@ export function SettingsView() {
           <Part title="Organization" lead="What your servers and members belong to.">
             <Panel className="divide-y divide-line">
               {me.data.organizations.map((organization) => (
-                <Row key={organization.id} label={organization.name}>
-                  <span className="flex items-center gap-2">
-                    <Chip>{organization.plan} plan</Chip>
-                    <Chip>you are {organization.role}</Chip>
-                  </span>
-                </Row>
+                <div key={organization.id}>
+                  <Row label={organization.name}>
+                    <span className="flex items-center gap-2">
+                      <Chip>{organization.plan} plan</Chip>
+                      <Chip>you are {organization.role}</Chip>
+                    </span>
+                  </Row>
+                  <Kept organization={organization} />
+                </div>
               ))}
             </Panel>
           </Part>
@@ -104,6 +107,20 @@ export function SettingsView() {
       )}
       {status.data && <p className="text-xs text-ink-3">Twinwatch {status.data.version}</p>}
     </div>
+  );
+}
+
+/** How much of the organization's figures there is, and for how long it stays. */
+function Kept({ organization }: { organization: Organization }) {
+  const kept = useStorage(organization.id).data;
+  if (kept === undefined) return null;
+  return (
+    <p className="-mt-2 px-4 pb-3 text-sm text-ink-2" data-testid="kept">
+      {kept.oldest === null
+        ? "No samples yet."
+        : `${count(kept.samples)} samples since ${moment(kept.oldest)}, ${say("By", kept.size_bytes)}.`}{" "}
+      They stay for {counted(kept.retention_days, "day")}.
+    </p>
   );
 }
 

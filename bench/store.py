@@ -1,9 +1,9 @@
 """Bytes per sample at rest, and how costs grow with the servers.
 
-The same replayed day of a fleet is put into ``blocks``, into a table with a row per sample, and into VictoriaMetrics.
-``blocks`` is filled as a hub fills it, batch by batch, and compacted as its clock goes on; what is counted is every
-table, index and piece of TOAST in the schema of samples, and the names of the series. VictoriaMetrics' figure has its
-samples and its index.
+The same replayed day of a fleet, once of a busy machine's recording and once of a quieter one's, is put into
+``blocks``, into a table with a row per sample, and into VictoriaMetrics. ``blocks`` is filled as a hub fills it, batch
+by batch, and compacted as its clock goes on; what is counted is every table, index and piece of TOAST in the schema of
+samples, and the names of the series. VictoriaMetrics' figure has its samples and its index.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from __future__ import annotations
 import shutil
 import sys
 import time
+from pathlib import Path
 
 from bench.figures import Figure, Peer
-from bench.rig.fleet_day import DAY_TICKS, RECORDING, TICK_MILLISECONDS, describe, fleet
+from bench.rig.fleet_day import DAY_TICKS, QUIET, RECORDING, TICK_MILLISECONDS, describe, fleet
 from bench.rig.recorder import load
 from bench.rig.shelf import FOREVER, Shelf, shelf
 from bench.rig.up import temporary_folder
@@ -39,24 +40,28 @@ DAY = DAY_TICKS * TICK_MILLISECONDS
 async def measure(quick: bool) -> list[Figure]:
     """Bytes of a day; then costs at 16 times the servers over those at one."""
     servers = QUICK_SERVERS if quick else SERVERS
-    _note(f"recording: {describe(load(RECORDING))}")
-    samples, merged, alone, fresh, rows = await _blocks(servers)
-    peer = await _victoria(servers, samples)
-    figures = [
-        Figure("store", "bytes_per_sample", merged, "By/{sample}", BYTES_BUDGET, peer),
-        Figure("store", "bytes_per_sample_without_names", alone, "By/{sample}"),
-        Figure("store", "bytes_per_sample_until_merged", fresh, "By/{sample}"),
-        Figure("store", "bytes_per_sample_rows", rows, "By/{sample}"),
-    ]
+    figures = []
+    for source, called in ((RECORDING, ""), (QUIET, "_quiet")):
+        _note(f"{source.name}: {describe(load(source))}")
+        samples, merged, alone, fresh, rows = await _blocks(servers, source)
+        peer = await _victoria(servers, samples, source)
+        figures += [
+            Figure("store", f"bytes_per_sample{called}", merged, "By/{sample}", BYTES_BUDGET, peer),
+            Figure("store", f"bytes_per_sample{called}_without_names", alone, "By/{sample}"),
+            Figure("store", f"bytes_per_sample{called}_until_merged", fresh, "By/{sample}"),
+            Figure("store", f"bytes_per_sample{called}_rows", rows, "By/{sample}"),
+        ]
     return figures + ([] if quick else await _growth())
 
 
-async def _blocks(servers: int) -> tuple[int, float, float, float, float]:
+async def _blocks(servers: int, source: Path) -> tuple[int, float, float, float, float]:
     """Samples of the day; bytes each once it is merged, without names (kept once for all days), the night before, and
     as plain rows."""
     async with shelf() as one:
         organization = await one.organization()
-        days = [(await one.server(organization, day.name, day.series), day) for day in fleet(servers, SINCE)]
+        days = [
+            (await one.server(organization, day.name, day.series), day) for day in fleet(servers, SINCE, source=source)
+        ]
         written = 0
         began = time.perf_counter()
         for hour in range(24):
@@ -81,13 +86,13 @@ async def _blocks(servers: int) -> tuple[int, float, float, float, float]:
             " where relnamespace = 'samples'::regnamespace and relkind = 'r' and pg_total_relation_size(oid) > 100000"
         )
         _note(f"of it names {names}; {parts}")
-        rows = await _rows(one)
+        rows = await _rows(one, source)
         return written, (stats.size_bytes + names) / written, stats.size_bytes / written, fresh / written, rows
 
 
-async def _rows(one: Shelf) -> float:
+async def _rows(one: Shelf, source: Path) -> float:
     await one.owner.execute(ROWS)
-    day = next(fleet(1, SINCE))
+    day = next(fleet(1, SINCE, source=source))
     async with (
         one.owner.cursor() as cursor,
         cursor.copy("copy public.plain from stdin (format binary)") as copy,
@@ -101,14 +106,14 @@ async def _rows(one: Shelf) -> float:
     return float(size) / day.values.size
 
 
-async def _victoria(servers: int, samples: int) -> Peer | None:
+async def _victoria(servers: int, samples: int, source: Path) -> Peer | None:
     if not is_there():
         _note("no VictoriaMetrics on this machine")
         return None
     folder = temporary_folder()
     try:
         async with victoria(folder) as node:
-            for day in fleet(servers, SINCE):
+            for day in fleet(servers, SINCE, source=source):
                 await node.fill(day)
             await node.settle()
             held = await node.count("system.cpu.busy", SINCE + DAY)

@@ -37,8 +37,11 @@ from twinwatch.protocol.samples import Batch
 
 BUDGET = 1_000_000.0
 WORKERS = 2
-CONNECTIONS = 64
-BATCHES, QUICK_BATCHES = 400, 100
+CONNECTIONS = 256
+"""A fleet has many, and who sends on few waits for most of each commit."""
+PEER_CONNECTIONS = 64
+"""With which VictoriaMetrics is the fastest on two cores: with 256 it takes a sixth less."""
+BATCHES, QUICK_BATCHES = 160, 40
 """That each connection has ready: making them must not be what is measured."""
 WARM_BATCHES = 5
 
@@ -99,12 +102,11 @@ async def _victoria(bodies: dict[int, list[bytes]]) -> Peer | None:
     try:
         async with victoria(folder) as node:
             address = urlsplit(node.url)
-            lines: list[Line] = []
-            connections = []
+            lines = [Line(str(address.hostname), int(address.port or 0), "") for _ in range(PEER_CONNECTIONS)]
+            connections: list[list[Sending]] = [[] for _ in lines]
             for number, packed in bodies.items():
-                line = Line(str(address.hostname), int(address.port or 0), "")
-                lines.append(line)
-                connections.append([_importing(line, number, body) for body in packed])
+                place = number % PEER_CONNECTIONS
+                connections[place] += [_importing(lines[place], number, body) for body in packed]
             rate = await _rush(connections)
             for line in lines:
                 line.close()

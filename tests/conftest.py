@@ -42,6 +42,17 @@ def timescale() -> Iterator[TimescaleServer]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def victoria() -> Iterator[str]:
+    """One VictoriaMetrics for the session: its address. What others have written there stays."""
+    from twinwatch.testing.victoria import PROGRAM, is_there, single_node
+
+    if not is_there():
+        pytest.skip(f"{PROGRAM} is not installed: apt-get install {PROGRAM}")
+    with single_node() as address:
+        yield address
+
+
 @pytest.fixture
 def database_url(cluster: Cluster) -> Iterator[str]:
     """A database with today's schema and nothing in it: the superuser's connection string."""

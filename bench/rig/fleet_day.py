@@ -22,6 +22,9 @@ from twinwatch.monitors.digits import rate, ratio
 from twinwatch.protocol.samples import SeriesKey
 
 RECORDING = Path(__file__).with_name("recording.zst")
+"""90 minutes of a machine that built and tested most of the time."""
+QUIET = Path(__file__).with_name("quiet.zst")
+"""125 minutes of one that did so half of the time."""
 TICK_MILLISECONDS = 15_000
 DAY_TICKS = 5_760
 BUSY = "system.cpu.busy"
@@ -43,9 +46,11 @@ class ServerDay:
     values: Values
 
 
-def fleet(servers: int, since: int, *, ticks: int = DAY_TICKS, seed: int = 1) -> Iterator[ServerDay]:
+def fleet(
+    servers: int, since: int, *, ticks: int = DAY_TICKS, seed: int = 1, source: Path = RECORDING
+) -> Iterator[ServerDay]:
     """The servers' days, from ``since`` (ms UTC) on."""
-    recording = load(RECORDING)
+    recording = load(source)
     busy = next(_filled(one) for one in recording.series if one.metric == BUSY)
     offsets = np.diff(np.array(recording.times)) - TICK_MILLISECONDS
     for number in range(servers):

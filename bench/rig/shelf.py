@@ -22,6 +22,7 @@ from twinwatch.hub.embedded import EmbeddedPostgres
 from twinwatch.hub.migrations import migrate
 from twinwatch.hub.shapes import Shapes
 from twinwatch.hub.stores import Arrival, Retention
+from twinwatch.hub.stores.batches import pack_frames
 from twinwatch.hub.stores.blocks import BlocksStore
 from twinwatch.hub.stores.compaction import Compaction
 from twinwatch.protocol.samples import Frame, SeriesKey, shape_of
@@ -101,8 +102,8 @@ class Shelf:
                         first=some[0],
                         last=some[-1],
                         samples=samples,
-                        frames=[frame],
                         series={known.shape: known.series},
+                        body=pack_frames([frame]),
                     )
                 )
             await self.store.write(arrivals)

@@ -29,7 +29,11 @@ GROUNDS: list[Any] = [
 def opened(request: pytest.FixtureRequest, cluster: Cluster) -> AbstractAsyncContextManager[Ground]:
     """The ground that is the parameter of a fixture. What only some stand on is started when the first of them is."""
     kind = request.param
-    ground: AbstractAsyncContextManager[Ground] = (
-        kind.on(request.getfixturevalue("timescale")) if issubclass(kind, TimescaleGround) else kind.open(cluster)
-    )
+    ground: AbstractAsyncContextManager[Ground]
+    if issubclass(kind, TimescaleGround):
+        ground = kind.on(request.getfixturevalue("timescale"))
+    elif issubclass(kind, VictoriaGround):
+        ground = kind.before(request.getfixturevalue("victoria"), cluster)
+    else:
+        ground = kind.open(cluster)
     return ground

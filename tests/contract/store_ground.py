@@ -16,6 +16,7 @@ import psycopg
 from twinwatch.hub.db import Database
 from twinwatch.hub.migrations import migrate
 from twinwatch.hub.stores import Arrival, Last, Measure, Points, Retention, SampleStore, Stats, Verdict, Window
+from twinwatch.hub.stores.batches import pack_frames
 from twinwatch.hub.stores.blocks import BlocksStore
 from twinwatch.hub.stores.compaction import Compaction
 from twinwatch.protocol.samples import Frame
@@ -52,8 +53,8 @@ class Server:
             first=min(frame.times[0] for frame in made),
             last=max(frame.times[-1] for frame in made),
             samples=sum(value is not None for frame in made for column in frame.columns for value in column),
-            frames=made,
             series={"a" * 16: self.series, "b" * 16: self.series[::-1]},
+            body=pack_frames(made),
         )
 
     async def push(self, *ticks: tuple[int, Sequence[float | None]], received_at: int = EPOCH) -> None:

@@ -144,17 +144,16 @@ async def test_samples_go_to_timescale_and_come_back(timescale: TimescaleServer,
         assert [await whole(ground.store, server) for server in servers] == before
 
 
-async def test_samples_go_to_victoriametrics_and_come_back(cluster: Cluster, tmp_path: Path) -> None:
-    async with VictoriaGround.open(cluster) as ground:
-        assert isinstance(ground, VictoriaGround)
-        victoria, ground.store = ground.store, BlocksStore(ground.database)
+async def test_samples_go_to_victoriametrics_and_come_back(victoria: str, cluster: Cluster, tmp_path: Path) -> None:
+    async with VictoriaGround.before(victoria, cluster) as ground:
+        node, ground.store = ground.store, BlocksStore(ground.database)
         servers = await filled(ground)
-        there = await copying(ground, ground.store, victoria, tmp_path / "there", is_exact=False).run()
+        there = await copying(ground, ground.store, node, tmp_path / "there", is_exact=False).run()
         assert (there.samples, there.differing) == (2 * DAYS * (24 + 8), [])
-        assert (await victoria.stats()).samples == there.samples
+        assert (await node.stats()).samples == there.samples
         for server in servers:
             await ground.store.forget(server.id)
-        back = await copying(ground, victoria, ground.store, tmp_path / "back").run()
+        back = await copying(ground, node, ground.store, tmp_path / "back").run()
         assert (back.samples, back.differing) == (there.samples, [])
         for server in servers:
-            assert await whole(ground.store, server) == await whole(victoria, server)
+            assert await whole(ground.store, server) == await whole(node, server)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import psycopg
@@ -13,7 +15,7 @@ import pytest
 from twinwatch.hub.db import Database, DatabaseAway
 from twinwatch.hub.stores import Retention, Window
 from twinwatch.hub.stores import compaction as compaction_module
-from twinwatch.hub.stores.compaction import Compaction
+from twinwatch.hub.stores.compaction import Compaction, Done, Unreadable
 from twinwatch.testing.fakes import EPOCH
 from twinwatch.testing.postgres import Cluster
 
@@ -200,6 +202,121 @@ async def test_batches_of_a_server_that_is_gone_go_with_it(ground: BlocksGround)
     await ground.gone(gone)
     await ground.settle(EPOCH + 2 * HOUR)
     assert (await ground.store.stats()).samples == 6
+
+
+async def three(ground: BlocksGround) -> list[Server]:
+    """Servers with a batch each."""
+    servers = [await ground.server(1) for _ in range(3)]
+    for server in servers:
+        await server.push((EPOCH, (1.0,)), received_at=EPOCH + 1)
+    return servers
+
+
+async def bent(ground: BlocksGround, place: str, server: Server) -> list[bytes]:
+    """What a server has in a place is made unreadable; it as it was."""
+    bodies = await (
+        await ground.owner.execute(f"select body from samples.{place} where server_id = %s".encode(), (server.id,))
+    ).fetchall()
+    await ground.owner.execute(f"update samples.{place} set body = '\\x2a' where server_id = %s".encode(), (server.id,))
+    return [bytes(row[0]) for row in bodies]
+
+
+async def mended(ground: BlocksGround, place: str, server: Server, body: bytes) -> None:
+    await ground.owner.execute(f"update samples.{place} set body = %s where server_id = %s".encode(), (body, server.id))
+
+
+async def test_a_batch_that_cannot_be_read_holds_up_nobody_else(
+    ground: BlocksGround, caplog: pytest.LogCaptureFixture
+) -> None:
+    servers = await three(ground)
+    (body,) = await bent(ground, "sample_log", servers[1])
+    await ground.settle(EPOCH + 2 * HOUR)
+    assert await counts(ground) == {"sample_log": 1, "segments": 2, "days": 0}
+    assert f"cannot be read, and stay in the log: server {servers[1].id}: Undecodable" in caplog.text
+    everybody = [one.id for one in servers]
+    latest = await ground.store.latest(everybody)
+    assert [len(latest[one]) for one in everybody] == [1, 0, 1]
+    assert listed(await servers[1].read(EPOCH, EPOCH + HOUR)) == listed(await servers[1].read(0, 1))
+    await mended(ground, "sample_log", servers[1], body)
+    await ground.settle(EPOCH + 2 * HOUR)
+    assert await counts(ground) == {"sample_log": 0, "segments": 3, "days": 0}
+    assert listed(await servers[1].read(EPOCH, EPOCH + HOUR)) == listed(await servers[0].read(EPOCH, EPOCH + HOUR))
+
+
+async def test_a_batch_that_comes_while_others_are_passed_over_may_be_unreadable_too(
+    ground: BlocksGround, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    servers = await three(ground)
+    await bent(ground, "sample_log", servers[1])
+    take = Compaction._take
+
+    async def slowly(compaction: Compaction, hour: datetime, chosen: Sequence[UUID], done: Done) -> None:
+        try:
+            await take(compaction, hour, chosen, done)
+        except Unreadable:
+            await bent(ground, "sample_log", servers[0])
+            raise
+
+    monkeypatch.setattr(Compaction, "_take", slowly)
+    await ground.settle(EPOCH + 2 * HOUR)
+    assert await counts(ground) == {"sample_log": 2, "segments": 1, "days": 0}
+
+
+async def test_newest_samples_that_cannot_be_read_are_replaced_and_hold_up_nobody(
+    ground: BlocksGround, caplog: pytest.LogCaptureFixture
+) -> None:
+    servers = await three(ground)
+    await ground.settle(EPOCH + 2 * HOUR)
+    await ground.owner.execute("update samples.newest set readings = '\\x2a' where server_id = %s", (servers[1].id,))
+    for server in servers:
+        await server.push((EPOCH + 3 * HOUR, (2.0,)), received_at=EPOCH + 3 * HOUR + 1)
+    await ground.settle(EPOCH + 5 * HOUR)
+    assert await counts(ground) == {"sample_log": 0, "segments": 6, "days": 0}
+    assert f"server {servers[1].id} cannot be read" in caplog.text
+    latest = await ground.store.latest([one.id for one in servers])
+    assert [[last.value for last in latest[one.id]] for one in servers] == [[2.0]] * 3
+
+
+async def test_the_lag_can_be_asked_while_hours_of_the_log_are_dropped(ground: BlocksGround) -> None:
+    server = await ground.server(1)
+    await server.push((EPOCH, (1.0,)), received_at=EPOCH + 1)
+    async with await psycopg.AsyncConnection.connect(ground.database_url) as other:
+        await other.execute("set role service_role")
+        await other.execute("select samples.drop_partitions('2999-01-01')")
+        asking = asyncio.create_task(ground.compaction.lag_seconds(EPOCH + 5 * HOUR))
+
+        async def waits() -> bool:
+            cursor = await ground.owner.execute(
+                "select exists (select from pg_stat_activity where wait_event_type = 'Lock' and query like %s)",
+                ("%log_hours%",),
+            )
+            row = await cursor.fetchone()
+            return row is not None and bool(row[0])
+
+        async with asyncio.timeout(10):
+            while not await waits():  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        await other.commit()
+    assert await asking == 0.0
+
+
+async def test_a_day_that_cannot_be_merged_holds_up_no_other(
+    ground: BlocksGround, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compaction_module, "DAYS", 2)
+    servers = [await ground.server(1) for _ in range(5)]
+    for server in servers:
+        for day in (0, DAY):
+            await server.push((EPOCH + day, (1.0,)), received_at=EPOCH + day + 1)
+    await ground.settle(EPOCH + HOUR + 5 * MINUTE)
+    bodies = [(server, await bent(ground, "segments", server)) for server in servers[:2]]
+    await ground.settle(EPOCH + 3 * DAY)
+    assert await counts(ground) == {"sample_log": 0, "segments": 2, "days": 8}
+    assert f"cannot be merged, and stays in its segments: server {servers[0].id}" in caplog.text
+    for server, (body,) in bodies:
+        await mended(ground, "segments", server, body)
+    await ground.settle(EPOCH + 3 * DAY)
+    assert await counts(ground) == {"sample_log": 0, "segments": 0, "days": 10}
 
 
 async def test_what_a_server_left_behind_is_swept_up(ground: BlocksGround) -> None:

@@ -23,8 +23,8 @@ MINUTE = 60_000
 
 
 @pytest.fixture(params=[VictoriaGround, VictoriaClusterGround], ids=lambda kind: kind.name)
-async def ground(request: pytest.FixtureRequest, cluster: Cluster) -> AsyncIterator[VictoriaGround]:
-    async with request.param.open(cluster) as ground:
+async def ground(request: pytest.FixtureRequest, victoria: str, cluster: Cluster) -> AsyncIterator[VictoriaGround]:
+    async with request.param.before(victoria, cluster) as ground:
         yield ground
 
 
@@ -102,11 +102,16 @@ async def test_organizations_are_kept_apart_by_tenant_on_a_cluster_and_by_label_
     ground: VictoriaGround,
 ) -> None:
     one, other = await ground.server(1), await ground.server(1)
-    for server in (one, other):
-        await server.push((EPOCH, (1.0,)))
     http = AiohttpHttp()
     node = Node(http, (ground.address,))
-    tenants = await node.label_values(one.organization_id, "tenant")
+    labels = ("tenant", "organization")
+    before = [set(await node.label_values(one.organization_id, label)) for label in labels]
+    for server in (one, other):
+        await server.push((EPOCH, (1.0,)))
+    tenants, organizations = [
+        set(await node.label_values(one.organization_id, label)) - known
+        for label, known in zip(labels, before, strict=True)
+    ]
     assert len(tenants) == (2 if isinstance(ground, VictoriaClusterGround) else 0)
-    assert len(await node.label_values(one.organization_id, "organization")) == 2
+    assert organizations == {str(one.organization_id), str(other.organization_id)}
     await http.close()

@@ -78,7 +78,7 @@ async def kept(
     else:
         if not is_there():
             pytest.skip(f"{PROGRAM} is not installed: apt-get install {PROGRAM}")
-        async with single_node() as node:
+        with single_node() as node:
             engine = Engine("victoriametrics", (node,))
             async with HubStage(database_url, tmp_path, clock=clock, engine=engine) as stage:
                 yield stage, lambda: flush(node)

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 from uuid import UUID, uuid4
 
 import msgspec
 import psycopg
 import pytest
+import zstandard
 from psycopg import sql
 
 from twinwatch.hub.ingest import QUEUE_BATCHES, Ingest
 from twinwatch.hub.refusals import Refused
 from twinwatch.hub.stores import Arrival, Verdict
-from twinwatch.protocol import limits
-from twinwatch.protocol.samples import Batch, Frame, SeriesKey, Shape, shape_of
+from twinwatch.hub.stores.batches import plain_batch, whole_frames
+from twinwatch.protocol import codec, limits
+from twinwatch.protocol.samples import Batch, BatchAccepted, Frame, SeriesKey, Shape, shape_of
+from twinwatch.protocol.version import AGENT_ROUTES
 from twinwatch.testing.client import Reply
 from twinwatch.testing.hub_stage import Cast, HandClock, HubStage, Voice
 from twinwatch.testing.postgres import Cluster
@@ -254,11 +257,11 @@ async def test_a_full_queue_tells_agents_to_come_back_and_forgets_nobody(clock: 
     running = asyncio.ensure_future(ingest.run())
     organization, servers = uuid4(), [uuid4() for _ in range(100)]
 
-    def push(number: int) -> asyncio.Future[Any]:
+    async def push(number: int) -> BatchAccepted:
         batch = Batch(number + 1, clock.now(), [Frame("0" * 16, [clock.now()], [[1.0]])])
-        return asyncio.ensure_future(ingest.take(organization, servers[number % 100], batch))
+        return await ingest.take(await ingest.check(organization, servers[number % 100], batch))
 
-    pushes = [push(number) for number in range(QUEUE_BATCHES + 300)]
+    pushes = [asyncio.ensure_future(push(number)) for number in range(QUEUE_BATCHES + 300)]
     answers = asyncio.gather(*pushes, return_exceptions=True)
     while not any(one.done() for one in pushes):  # noqa: ASYNC110
         await asyncio.sleep(0)
@@ -269,6 +272,79 @@ async def test_a_full_queue_tells_agents_to_come_back_and_forgets_nobody(clock: 
     assert sum(slow.groups) == len(pushes) - len(refused)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+class TestAtRest:
+    """A batch is kept as it was sent, unless something of it had to be changed or does not belong there."""
+
+    async def kept(self, stage: HubStage) -> bytes:
+        rows = await stage.execute("select body from samples.sample_log order by sequence desc limit 1")
+        return bytes(rows[0][0])
+
+    async def sent(self, cast: Cast, body: bytes) -> None:
+        headers = {"content-type": codec.MSGPACK, "content-encoding": codec.ZSTD}
+        reply = await cast.agent.client.request("POST", f"{AGENT_ROUTES}/samples", body, headers=headers)
+        assert reply.status == 200, reply
+
+    def batch(self, cast: Cast, now: int, values: list[float | None], **more: object) -> dict[str, object]:
+        frame = {"shape": cast.agent.shape.id, "times": [now], "columns": [[value] for value in values]}
+        return {"sequence": now, "sent_at": now, "frames": [frame], **more}
+
+    async def test_the_bytes_are_those_that_were_sent(self, stage: HubStage, cast: Cast) -> None:
+        now = stage.clock.now()
+        await cast.agent.push((now - 1, (1.0, 2.0)))
+        body = codec.pack(self.batch(cast, now, [3.0, None]))
+        await self.sent(cast, body)
+        assert await self.kept(stage) == body
+        assert await values_of(stage, cast) == {now - 1: 1.0, now: 3.0}
+
+    @pytest.mark.parametrize("levels", [0, 900])
+    async def test_what_a_later_version_adds_is_not_kept_however_deep(
+        self, stage: HubStage, cast: Cast, levels: int
+    ) -> None:
+        now = stage.clock.now()
+        await cast.agent.push((now - 1, (1.0, 2.0)))
+        added: list[object] = []
+        for _ in range(levels):
+            added = [added]
+        await self.sent(cast, codec.pack(self.batch(cast, now, [3.0, 4.0], added=added)))
+        assert b"added" not in codec.inflate(await self.kept(stage))
+        assert await values_of(stage, cast) == {now - 1: 1.0, now: 3.0}
+
+    async def test_shapes_are_not_kept_with_it(self, stage: HubStage, cast: Cast) -> None:
+        await cast.agent.push((stage.clock.now(), (1.0, 2.0)))
+        assert b"test.b" not in codec.inflate(await self.kept(stage))
+
+    async def test_what_is_no_number_is_not_kept(self, stage: HubStage, cast: Cast) -> None:
+        now = stage.clock.now()
+        await cast.agent.push((now - 1, (1.0, 2.0)))
+        await self.sent(cast, codec.pack(self.batch(cast, now, [float("inf"), 4.0])))
+        (frame,) = whole_frames(await self.kept(stage))
+        assert frame.columns == [[None], [4.0]]
+        assert await values_of(stage, cast) == {now - 1: 1.0}
+
+    async def test_what_comes_as_json_is_kept_packed(self, stage: HubStage, cast: Cast) -> None:
+        now = stage.clock.now()
+        await cast.agent.push((now - 1, (1.0, 2.0)))
+        body = msgspec.json.encode(self.batch(cast, now, [3.0, 4.0]))
+        headers = {"content-type": codec.JSON}
+        assert (await cast.agent.client.request("POST", f"{AGENT_ROUTES}/samples", body, headers=headers)).status == 200
+        (frame,) = whole_frames(await self.kept(stage))
+        assert (frame.times, frame.columns) == ([now], [[3.0], [4.0]])
+
+    async def test_what_is_large_for_its_samples_is_packed_anew(self, stage: HubStage, cast: Cast) -> None:
+        now = stage.clock.now()
+        await cast.agent.push((now - 1, (1.0, 2.0)))
+        numbers = random.Random(1)
+        freight = [
+            {"shape": cast.agent.shape.id, "times": [numbers.getrandbits(50) for _ in range(9_000)], "columns": []}
+        ]
+        twice = msgspec.msgpack.encode({"before": freight, **self.batch(cast, now, [3.0, 4.0])})
+        body = zstandard.ZstdCompressor().compress(twice.replace(b"\xa6before", b"\xa6frames"))
+        assert plain_batch(body) is not None
+        await self.sent(cast, body)
+        assert len(await self.kept(stage)) < 200
+        assert await values_of(stage, cast) == {now - 1: 1.0, now: 3.0}
 
 
 class TestShapes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -30,21 +30,28 @@ class Two(NamedTuple):
     cast: Cast
 
 
+async def both_hear(stage: HubStage, *, after: Sequence[int] = ()) -> None:
+    """Until both hubs listen, over connections that are not among the backends ``after``."""
+    statement = (
+        "select pid from pg_stat_activity where datname = current_database()"
+        " and application_name = 'twinwatch-relay' and state = 'idle' and starts_with(query, 'listen')"
+    )
+
+    async def hear() -> bool:
+        found = {row[0] for row in await stage.execute(statement)}
+        return len(found) == 2 and found.isdisjoint(after)
+
+    await until(hear)
+
+
 @pytest.fixture
 async def two(database_url: str, clock: HandClock, tmp_path: Path) -> AsyncIterator[Two]:
     async with (
         HubStage(database_url, tmp_path / "one", clock=clock, alone=False) as one,
         HubStage(database_url, tmp_path / "other", clock=clock, alone=False) as other,
     ):
-        listening = (
-            "select count(*) from pg_stat_activity where application_name = 'twinwatch-relay' and state = 'idle'"
-        )
-        await until(lambda: is_so(one, f"{listening} having count(*) = 2"))
+        await both_hear(one)
         yield Two(one, other, await one.cast())
-
-
-async def is_so(stage: HubStage, statement: str) -> bool:
-    return bool(await stage.execute(statement))
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
@@ -113,11 +120,10 @@ async def test_an_agent_that_is_connected_to_one_hub_hears_what_is_saved_at_the_
 
 
 async def test_a_hub_that_lost_the_database_hears_again_when_it_is_back(two: Two) -> None:
-    await two.one.execute(
-        "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'twinwatch-relay'"
+    ended = await two.one.execute(
+        "select pid, pg_terminate_backend(pid) from pg_stat_activity where application_name = 'twinwatch-relay'"
     )
-    listening = "select count(*) from pg_stat_activity where application_name = 'twinwatch-relay' and state = 'idle'"
-    await until(lambda: is_so(two.one, f"{listening} having count(*) = 2"))
+    await both_hear(two.one, after=[row[0] for row in ended])
     async with watched(two) as stream:
         await two.cast.agent.push((two.one.clock.now(), (1.0, 2.0)))
         await stream.next("samples")

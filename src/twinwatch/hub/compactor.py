@@ -25,8 +25,6 @@ log = logging.getLogger(__name__)
 
 ORDER = "COMPACTOR_ORDER"
 ROUND_SECONDS = 30.0
-LAG_SECONDS = 3600.0
-"""Behind by more than that, it says so."""
 NICE = 10
 
 
@@ -48,16 +46,11 @@ def child(url: str, retention_days: int) -> Child:
 async def compact(clock: Clock, database: Database, plans: Plans, round_seconds: float) -> None:
     """Rounds until cancelled. A database that is away postpones them."""
     compaction = Compaction(database)
-    behind = False
     while True:
         try:
             done = await compaction.round(clock.now(), await plans.retention())
             if done.batches or done.days:
                 log.info("compacted: %d batches, %d server days", done.batches, done.days)
-            lag = await compaction.lag_seconds(clock.now())
-            if behind != (lag > LAG_SECONDS):
-                behind = not behind
-                log.warning("compaction is %.0f s behind" if behind else "compaction keeps up again (%.0f s)", lag)
         except DatabaseAway as err:
             log.warning("compaction waits: database away (%s)", err)
         await asyncio.sleep(round_seconds)

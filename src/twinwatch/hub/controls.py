@@ -85,7 +85,7 @@ class Controls:
         self._relay = relay
         self._elsewhere: dict[UUID, float] = {}
         if relay is not None:
-            relay.hear(self._heard)
+            relay.hear(("here", "away", "version", "say", "say to all", "revoke"), self._heard)
         self._version_of = version_of
         self._changed = changed
         self._seen = seen

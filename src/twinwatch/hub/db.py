@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 from uuid import UUID
 from weakref import WeakKeyDictionary
@@ -72,6 +72,15 @@ class Database:
             yield connection
 
     @asynccontextmanager
+    async def as_worker_at_once(self) -> AsyncIterator[Connection]:
+        """As ``as_worker``, but nothing is waited for before the end: all of it is one round trip.
+
+        What was asked has its answer only then; a statement that fails is told at the end.
+        """
+        async with self._transaction("service_role", {}, at_once=True) as connection:
+            yield connection
+
+    @asynccontextmanager
     async def as_auth(self) -> AsyncIterator[Connection]:
         """A transaction on users and sessions, and on nothing else."""
         async with self._transaction("supabase_auth_admin", {}) as connection:
@@ -96,9 +105,11 @@ class Database:
             await AsyncConnectionPool.check_connection(connection)
 
     @asynccontextmanager
-    async def _transaction(self, role: str, claims: dict[str, Any]) -> AsyncIterator[Connection]:
+    async def _transaction(
+        self, role: str, claims: dict[str, Any], *, at_once: bool = False
+    ) -> AsyncIterator[Connection]:
         try:
-            async with self._pool.connection() as connection:
+            async with self._pool.connection() as connection, connection.pipeline() if at_once else nullcontext():
                 self._before.pop(connection, None)
                 self._after.pop(connection, None)
                 async with connection.transaction():

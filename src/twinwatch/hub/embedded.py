@@ -216,8 +216,7 @@ class EmbeddedPostgres:
         return copy / package.name / installed.name / "bin"
 
     def _initialise(self, binaries: Path) -> None:
-        for left in self._folder.glob(f"{UNFINISHED}*"):
-            shutil.rmtree(left, ignore_errors=True)
+        self._clear_unfinished()
         # Made beside its place: killed half-way, it must not pass for a database at the next start.
         fresh = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=self._folder))
         if self._user is not None:
@@ -233,6 +232,12 @@ class EmbeddedPostgres:
             shutil.rmtree(fresh, ignore_errors=True)
             raise Misconfigured(f"initdb failed: {_reason(done.stderr)}")
         fresh.rename(self._data)
+        # What a killed start had begun may have been written to while it was cleared.
+        self._clear_unfinished()
+
+    def _clear_unfinished(self) -> None:
+        for left in self._folder.glob(f"{UNFINISHED}*"):
+            shutil.rmtree(left, ignore_errors=True)
 
     def _check_version(self) -> None:
         version = (self._data / "PG_VERSION").read_text().strip()

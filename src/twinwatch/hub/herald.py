@@ -16,12 +16,11 @@ import msgspec
 
 from twinwatch.hub.db import Database, DatabaseAway
 from twinwatch.hub.fleet import Fleet
-from twinwatch.hub.ingest import Committed
 from twinwatch.hub.live import Event, Live
 from twinwatch.hub.relay import News, Relay
 from twinwatch.hub.reports import Reports
 from twinwatch.hub.statements import Statements
-from twinwatch.hub.stores import SampleStore, Window
+from twinwatch.hub.stores import Arrival, SampleStore, Window
 from twinwatch.hub.views_alerts import Alert
 
 SQL = Statements("servers")
@@ -49,7 +48,7 @@ class Herald:
         """``alert`` reads an alert as its members see it."""
         self._store = store
         self._relay = relay
-        relay.hear(self._heard)
+        relay.hear(("samples", "server", "checks", "alert", "gone"), self._heard)
         self._alert = alert
         self._database = database
         self._fleet = fleet
@@ -58,11 +57,11 @@ class Herald:
         self._changed: set[UUID] = set()
         self._reported: set[UUID] = set()
         self._alerts: set[UUID] = set()
-        self._samples: list[Committed] = []
+        self._samples: list[Arrival] = []
         self._elsewhere: list[tuple[UUID, UUID, int, int]] = []
         self._wake = asyncio.Event()
 
-    def committed(self, news: Committed) -> None:
+    def committed(self, news: Arrival) -> None:
         """A batch is durable."""
         self._relay.tell("samples", news.organization_id, news.server_id, news.first, news.last)
         if not self._live.watched():
@@ -110,6 +109,8 @@ class Herald:
 
     def _heard(self, news: News) -> None:
         """What happened at another process."""
+        if not self._live.watched():
+            return
         match news.kind, news.about:
             case "samples", (organization_id, server_id, first, last):
                 if self._live.wants(UUID(server_id)):
@@ -166,12 +167,12 @@ class Herald:
             organization_id, checks = found
             self._live.publish(Event("checks", organization_id, server_id, checks.model_dump_json().encode()))
 
-    async def _tell_samples(self, news: Committed) -> None:
+    async def _tell_samples(self, news: Arrival) -> None:
         numbers = sorted({number for series in news.series.values() for number in series})
         async with self._database.as_worker() as connection:
             cursor = await connection.execute(SQL["series_of_ids"], {"server": news.server_id, "ids": numbers})
             named = {row["id"]: row for row in await cursor.fetchall()}
-        for frame in news.frames:
+        for frame in news.frames():
             series = [
                 {"id": number, "metric": named[number]["metric"], "labels": named[number]["labels"], "values": column}
                 for number, column in zip(news.series[frame.shape], frame.columns, strict=True)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import chain
 from math import isfinite
 from uuid import UUID
 
@@ -21,27 +22,17 @@ from twinwatch.hub.lawful import check_batch, check_columns
 from twinwatch.hub.refusals import DELETED, too_many, unauthorized, unavailable
 from twinwatch.hub.shapes import Shapes
 from twinwatch.hub.stores import Arrival, SampleStore, Verdict
+from twinwatch.hub.stores.batches import pack_frames
 from twinwatch.protocol.samples import Batch, BatchAccepted, Frame
 from twinwatch.world.clock import Clock
 
 log = logging.getLogger(__name__)
 
 QUEUE_BATCHES = 4_000
+SPARE_BYTES, SAMPLE_BYTES = 512, 16
+"""A body that is larger than that beside its samples is packed anew: it is badly packed, or says things twice."""
 GROUP_BATCHES = 256
 """A commit's cost is mostly its own: more batches in one make each cheaper, until the statement itself takes long."""
-
-
-@dataclass(frozen=True, slots=True)
-class Committed:
-    """What live streams are told: which server, from when to when (ms UTC), which frames, and the series of each
-    shape's columns."""
-
-    organization_id: UUID
-    server_id: UUID
-    first: int
-    last: int
-    frames: list[Frame]
-    series: Mapping[str, Sequence[int]]
 
 
 @dataclass(slots=True)
@@ -51,22 +42,25 @@ class _Waiting:
 
 
 class Ingest:
-    """The one way in for samples. ``run`` must be running for ``take`` to answer."""
+    """The one way in for samples: ``check``, then ``take``, which ``run`` must be running for.
 
-    def __init__(
-        self, clock: Clock, store: SampleStore, shapes: Shapes, published: Callable[[Committed], None]
-    ) -> None:
+    ``published`` is called with each arrival that is durable.
+    """
+
+    def __init__(self, clock: Clock, store: SampleStore, shapes: Shapes, published: Callable[[Arrival], None]) -> None:
         self._clock = clock
         self._store = store
         self._shapes = shapes
         self._published = published
         self._queue: asyncio.Queue[_Waiting] = asyncio.Queue(QUEUE_BATCHES)
 
-    async def take(self, organization_id: UUID, server_id: UUID, batch: Batch) -> BatchAccepted:
-        """Commits the batch, or finds that it already was.
+    async def check(self, organization_id: UUID, server_id: UUID, batch: Batch, sent: bytes = b"") -> Arrival:
+        """The batch as it will be kept, to be given to ``take``.
 
-        Raises: Refused with the bound that it breaks; 409 with the shapes to send; 429 when too much is waiting;
-        503 when the database does not answer.
+        ``sent`` is the body that it is all of (``batches.plain_batch``): it is kept as it came, unless something of it
+        had to be changed.
+
+        Raises: Refused with the bound that it breaks; 409 with the shapes to send.
         """
         now = self._clock.now()
         check_batch(batch, now)
@@ -75,17 +69,25 @@ class Ingest:
         )
         for frame in batch.frames:
             check_columns(frame, len(series[frame.shape]))
-        arrival = Arrival(
+        samples, changed = _tidy(batch.frames)
+        as_sent = sent and not changed and len(sent) <= SPARE_BYTES + samples * SAMPLE_BYTES
+        return Arrival(
             organization_id=organization_id,
             server_id=server_id,
             sequence=batch.sequence,
             received_at=now,
             first=min(frame.times[0] for frame in batch.frames),
             last=max(frame.times[-1] for frame in batch.frames),
-            samples=_tidy(batch.frames),
-            frames=batch.frames,
+            samples=samples,
             series=series,
+            body=sent if as_sent else pack_frames(batch.frames),
         )
+
+    async def take(self, arrival: Arrival) -> BatchAccepted:
+        """Commits what was checked, or finds that it already was.
+
+        Raises: Refused 429 when too much is waiting; 503 when the database does not answer; 401 if the server is gone.
+        """
         waiting = _Waiting(arrival, asyncio.get_running_loop().create_future())
         try:
             self._queue.put_nowait(waiting)
@@ -125,16 +127,7 @@ class Ingest:
                 if not waiting.verdict.done():
                     waiting.verdict.set_result(verdict)
                 if verdict.fresh:
-                    arrival = waiting.arrival
-                    news = Committed(
-                        arrival.organization_id,
-                        arrival.server_id,
-                        arrival.first,
-                        arrival.last,
-                        arrival.frames,
-                        arrival.series,
-                    )
-                    self._published(news)
+                    self._published(waiting.arrival)
         except DatabaseAway:
             pass  # told below, to those who can send again
         except psycopg.Error:
@@ -147,17 +140,17 @@ class Ingest:
                     waiting.verdict.set_exception(refused)
 
 
-def _tidy(frames: list[Frame]) -> int:
-    """Turns what is not a finite number into *no sample*, in place; returns how many samples there are."""
-    samples = 0
+def _tidy(frames: list[Frame]) -> tuple[int, bool]:
+    """Turns what is not a finite number into *no sample*, in place; how many samples there are, whether any was not."""
+    samples, changed = 0, False
     for frame in frames:
+        try:
+            if isfinite(sum(chain.from_iterable(frame.columns))):  # type: ignore[arg-type]
+                samples += len(frame.columns) * len(frame.times)
+                continue
+        except TypeError:
+            pass  # there is a gap
         for column in frame.columns:
-            try:
-                if isfinite(sum(column)):  # type: ignore[arg-type]
-                    samples += len(column)
-                    continue
-            except TypeError:
-                pass  # there is a gap
             for place, value in enumerate(column):
                 if value is None:
                     continue
@@ -165,4 +158,5 @@ def _tidy(frames: list[Frame]) -> int:
                     samples += 1
                 else:
                     column[place] = None
-    return samples
+                    changed = True
+    return samples, changed

@@ -69,9 +69,9 @@ def _check_frame(frame: Frame, now: int) -> None:
         raise invalid(f"frame of shape {frame.shape}: no times")
     if any(later <= earlier for earlier, later in pairwise(times)):
         raise invalid(f"frame of shape {frame.shape}: times must ascend strictly")
-    for column in frame.columns:
-        if len(column) != len(times):
-            raise invalid(f"frame of shape {frame.shape}: {len(column)} values in a column, {len(times)} times")
+    for length in {*map(len, frame.columns)}:
+        if length != len(times):
+            raise invalid(f"frame of shape {frame.shape}: {length} values in a column, {len(times)} times")
     ahead = times[-1] - now
     if ahead > limits.FUTURE_MILLISECONDS:
         raise _skewed(f"a sample is {ahead / 1000:.0f} s ahead of the hub's clock", limits.FUTURE_MILLISECONDS)

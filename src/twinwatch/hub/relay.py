@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 import psycopg
@@ -53,11 +53,11 @@ class Relay:
         self._sender = secrets.token_hex(4)
         self._news: dict[News, None] = {}
         self._wake = asyncio.Event()
-        self._ears: list[Callable[[News], None]] = []
+        self._ears: dict[str, Callable[[News], None]] = {}
 
-    def hear(self, ear: Callable[[News], None]) -> None:
-        """Calls this with every piece of news from elsewhere; it passes over what it does not know."""
-        self._ears.append(ear)
+    def hear(self, kinds: Iterable[str], ear: Callable[[News], None]) -> None:
+        """Calls this with every piece of news of these kinds from elsewhere; it passes over what it does not know."""
+        self._ears.update(dict.fromkeys(kinds, ear))
 
     def tell(self, kind: str, *about: object) -> None:
         """Tells all others, in a moment."""
@@ -108,7 +108,8 @@ class Relay:
             return  # of a hub of another version, or of somebody else
         if letter.sender != self._sender:
             for news in letter.news:
-                for ear in self._ears:
+                ear = self._ears.get(news.kind)
+                if ear is not None:
                     ear(news)
 
 

@@ -75,6 +75,8 @@ class Settings:
     """What keeps the samples; ``automatic`` is decided when the database is there (``choosing``)."""
     dead_man_url: str = ""
     """Asked for every minute while all is well, so that somebody outside notices when it is not."""
+    metrics_token: Secret | None = None
+    """Who sends it is shown the hub's own figures; None: nobody is."""
 
 
 def settings_from(
@@ -110,6 +112,7 @@ def settings_from(
         canaries=_canaries(env.get("TWINWATCH_CANARIES", "")),
         engine=named_engine(env.get("TWINWATCH_SAMPLE_STORE", ""), "TWINWATCH_SAMPLE_STORE"),
         dead_man_url=_dead_man(env.get("TWINWATCH_DEAD_MAN_URL", "").strip()),
+        metrics_token=_token(env, "TWINWATCH_METRICS_TOKEN"),
     )
 
 
@@ -193,6 +196,13 @@ def _secret(data_dir: Path, env: Mapping[str, str]) -> Secret:
         raise Misconfigured(
             f"data folder {data_dir}: {err.strerror}; choose one you may write to with --data-dir"
         ) from err
+
+
+def _token(env: Mapping[str, str], name: str) -> Secret | None:
+    text = env.get(name, "").strip()
+    if not text.isascii():
+        raise Misconfigured(f"{name}: expected letters, digits and signs of ASCII")
+    return _long_enough(name, text) if text else None
 
 
 def _long_enough(where: str, text: str) -> Secret:

@@ -74,15 +74,9 @@ class Shapes:
             # One learner per server at a time: the count below is then the truth.
             if await (await connection.execute(SQL["lock_server"], who)).fetchone() is None:
                 raise unauthorized(DELETED)
-            await connection.execute(
-                SQL["add_series"],
-                {
-                    **who,
-                    "keys": list(series),
-                    "metrics": [one.metric for one in series.values()],
-                    "labels": [msgspec.json.encode(one.labels).decode() for one in series.values()],
-                },
-            )
+            told = {**who, "keys": list(series), "metrics": [one.metric for one in series.values()]}
+            labels = [msgspec.json.encode(one.labels).decode() for one in series.values()]
+            await connection.execute(SQL["add_series"], {**told, "labels": labels})
             count = await (await connection.execute(SQL["count_series"], who)).fetchone()
             if count is not None and count["count"] > limits.SERIES_PER_SERVER:
                 raise over_limit(
@@ -90,7 +84,7 @@ class Shapes:
                     "Watch fewer things, or drop the label that has the most values.",
                     limits.SERIES_PER_SERVER,
                 )
-            cursor = await connection.execute(SQL["number_series"], {**who, "keys": list(series)})
+            cursor = await connection.execute(SQL["number_series"], told)
             numbers = {bytes(row["key"]): row["id"] for row in await cursor.fetchall()}
             learnt = {shape.id: tuple(numbers[key] for key in keys[shape.id]) for shape in new}
             for shape in new:

@@ -15,11 +15,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from twinwatch.monitors import Moment, Monitor
-from twinwatch.monitors.options import options_of
+from twinwatch.monitors.options import options_of, schema_of
 from twinwatch.testing.captures import SNAPSHOTS, captures
 from twinwatch.testing.paper import PaperClock, PaperCommands, PaperHost, PaperHttp, PaperPushes
 from twinwatch.testing.paper_bus import PaperBus
@@ -87,6 +88,11 @@ class Case:
     def made(self) -> Monitor:
         """A fresh instance of the monitor."""
         return self.kind(options_of(self.kind, self.options))
+
+    @cached_property
+    def secrets(self) -> list[str]:
+        """The values among the options that nobody may be shown."""
+        return secrets_in(self.options, schema_of(self.kind))
 
     def snapshots(self) -> tuple[Snapshot, Snapshot]:
         """Both."""

@@ -26,7 +26,7 @@ from twinwatch.monitors import Absent, Check, Declaration, Finding, Monitor, Rea
 from twinwatch.monitors.discover import flaw_of
 from twinwatch.monitors.options import options_of, schema_of
 from twinwatch.protocol import limits
-from twinwatch.testing.cases import Case, Snapshot, secrets_in
+from twinwatch.testing.cases import Case, Snapshot
 
 SERIES_PER_MONITOR = 1_000
 """Cap for the largest case."""
@@ -116,7 +116,7 @@ def _assert_lawful_reading(reading: Reading, units: Mapping[str, str]) -> None:
 
 def assert_keeps_secrets(case: Case, text: str) -> None:
     """No secret option stands in what the monitor says."""
-    for secret in secrets_in(case.options, schema_of(case.kind)):
+    for secret in case.secrets:
         assert secret not in text, "a secret is shown"
 
 
@@ -208,36 +208,36 @@ class MonitorContract:
 
     @EXAMPLES
     @given(data=st.data())
-    def test_a_source_cut_anywhere_does_no_harm(self, case: Case, data: st.DataObject) -> None:
+    async def test_a_source_cut_anywhere_does_no_harm(self, case: Case, data: st.DataObject) -> None:
         """In one moment or in both."""
         source = data.draw(st.sampled_from(sorted(case.first.sources)))
         text = case.first.sources[source]
-        self._bend(case, data, source, text[: data.draw(st.integers(0, len(text)))])
+        await self._bend(case, data, source, text[: data.draw(st.integers(0, len(text)))])
 
     @EXAMPLES
     @given(data=st.data())
-    def test_a_source_of_noise_does_no_harm(self, case: Case, data: st.DataObject) -> None:
+    async def test_a_source_of_noise_does_no_harm(self, case: Case, data: st.DataObject) -> None:
         """In one moment or in both."""
-        self._bend(case, data, data.draw(st.sampled_from(sorted(case.first.sources))), data.draw(NOISE))
+        await self._bend(case, data, data.draw(st.sampled_from(sorted(case.first.sources))), data.draw(NOISE))
 
     @EXAMPLES
     @given(data=st.data())
-    def test_a_word_replaced_does_no_harm(self, case: Case, data: st.DataObject) -> None:
+    async def test_a_word_replaced_does_no_harm(self, case: Case, data: st.DataObject) -> None:
         """Nearer to the truth than noise: everything is in place but one word."""
         source = data.draw(st.sampled_from(sorted(case.first.sources)))
         words = re.split(r"([ ,:<>\"\n])", case.first.sources[source])
         place = data.draw(st.integers(0, len(words) - 1))
         words[place] = data.draw(st.one_of(st.integers(-5, 2**66).map(str), st.text(max_size=300), st.just("\n")))
-        self._bend(case, data, source, "".join(words))
+        await self._bend(case, data, source, "".join(words))
 
-    def _bend(self, case: Case, data: st.DataObject, source: str, text: str) -> None:
+    async def _bend(self, case: Case, data: st.DataObject, source: str, text: str) -> None:
         first, second = case.snapshots()
         where = data.draw(st.sampled_from(["first", "second", "both"]))
         snapshots = (
             first.but(source, text) if where != "second" else first,
             second.but(source, text) if where != "first" else second,
         )
-        monitor, found = asyncio.run(runs(case, snapshots))
+        monitor, found = await runs(case, snapshots)
         for findings in found:
             assert_lawful(case, monitor, findings)
 

@@ -156,7 +156,8 @@ class AsgiHttp:
             await asyncio.wait({under_way, cutting}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             cutting.cancel()
-        if self._cut.is_set():
+        # It may be mended again by the time that one hears of the cut.
+        if self._cut.is_set() or not under_way.done():
             raise Unreachable("network is unreachable")
         return under_way.result()
 

@@ -35,7 +35,7 @@ class MemoryStore:
         if arrival.sequence <= self._marks[server]:
             return Verdict(self._marks[server], fresh=False)
         self._marks[server] = arrival.sequence
-        for frame in arrival.frames:
+        for frame in arrival.frames():
             for number, column in zip(arrival.series[frame.shape], frame.columns, strict=True):
                 for time, value in zip(frame.times, column, strict=True):
                     if value is not None and isfinite(value):

@@ -89,7 +89,8 @@ async def samples(request: Request, hub: Hub) -> Response:
     """Takes in a batch, exactly once; the answer comes after the commit."""
     speaker = await _speaker(request, hub)
     batch = await _read(request, Batch)
-    return _answer(request, await hub.ingest.take(speaker.organization_id, speaker.server_id, batch))
+    arrival = await hub.ingest.check(speaker.organization_id, speaker.server_id, batch)
+    return _answer(request, await hub.ingest.take(arrival))
 
 
 @router.post("/catalogue", status_code=204, openapi_extra=_documented(Catalogue, None, 204))

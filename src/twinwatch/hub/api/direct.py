@@ -10,9 +10,13 @@ import msgspec
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from twinwatch.hub.api.doors import refuse, refuse_away
+from twinwatch.hub.agents import Speaker
+from twinwatch.hub.api.doors import Rooms, refuse, refuse_away
 from twinwatch.hub.db import DatabaseAway
+from twinwatch.hub.ingest import Ingest
 from twinwatch.hub.refusals import Refused
+from twinwatch.hub.stores import Arrival
+from twinwatch.hub.stores.batches import plain_batch
 from twinwatch.protocol import codec, limits
 from twinwatch.protocol.samples import Batch
 from twinwatch.protocol.version import AGENT_ROUTES
@@ -22,10 +26,11 @@ BEARER = b"bearer "
 
 
 class Direct:
-    """Stands before an application whose ``state.rooms`` are the hub's."""
+    """Stands before the application, which has the same rooms."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, rooms: Rooms) -> None:
         self._app = app
+        self._rooms = rooms
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Takes batches; hands everything else on."""
@@ -44,7 +49,7 @@ class Direct:
         answer = None
         if not more:
             try:
-                answer = await _taken(scope, b"".join(one.get("body", b"") for one in messages))
+                answer = await _taken(self._rooms, scope, b"".join(one.get("body", b"") for one in messages))
             except Refused as refused:
                 await refuse(Request(scope), refused)(scope, receive, send)
                 return
@@ -62,20 +67,28 @@ class Direct:
         await send({"type": "http.response.body", "body": body})
 
 
-async def _taken(scope: Scope, body: bytes) -> tuple[str, bytes] | None:
+async def _taken(rooms: Rooms, scope: Scope, body: bytes) -> tuple[str, bytes] | None:
     """Content type and body of the answer; None for a request that is not as agents make it."""
     headers: dict[bytes, bytes] = dict(scope["headers"])
     shown = headers.get(b"authorization", b"")
     if shown[: len(BEARER)].lower() != BEARER:
         return None
-    rooms = scope["app"].state.rooms
     speaker = await rooms.agents.speaker(shown[len(BEARER) :].decode("latin-1").strip())
     kind = headers.get(b"content-type", codec.JSON.encode()).decode("latin-1")
-    batch = codec.decode(body, Batch, kind, headers.get(b"content-encoding", b"").decode("latin-1"))
-    accepted = await rooms.ingest.take(speaker.organization_id, speaker.server_id, batch)
+    encoding = headers.get(b"content-encoding", b"").decode("latin-1")
+    accepted = await rooms.ingest.take(await _checked(rooms.ingest, speaker, body, kind, encoding))
     if codec.MSGPACK.encode() in headers.get(b"accept", b""):
         return codec.MSGPACK, msgspec.msgpack.encode(accepted)
     return codec.JSON, msgspec.json.encode(accepted)
+
+
+async def _checked(ingest: Ingest, speaker: Speaker, body: bytes, kind: str, encoding: str) -> Arrival:
+    # The decoded batch ends here: it takes ten times as much as its body, and the commit has yet to be waited for.
+    who = (speaker.organization_id, speaker.server_id)
+    plain = plain_batch(body) if (kind, encoding) == (codec.MSGPACK, codec.ZSTD) else None
+    if plain is not None:
+        return await ingest.check(*who, plain, body)
+    return await ingest.check(*who, codec.decode(body, Batch, kind, encoding))
 
 
 def _again(messages: list[Message], receive: Receive) -> Receive:

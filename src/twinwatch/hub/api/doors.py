@@ -46,6 +46,7 @@ from twinwatch.hub.settings import Settings
 from twinwatch.hub.shapes import Shapes
 from twinwatch.hub.silences import Silences
 from twinwatch.hub.throttle import Throttle
+from twinwatch.hub.vitals import Vitals
 from twinwatch.hub.watchdog import Watchdog
 from twinwatch.protocol.control import BundleChanged
 from twinwatch.protocol.problem import PROBLEM_TYPE
@@ -89,6 +90,7 @@ class Rooms:
     sign_ins: Throttle
     silences: Silences
     trials: Throttle
+    vitals: Vitals
     watchdog: Watchdog
     witnesses: Witnesses
 

@@ -10,6 +10,7 @@ select samples.log_hours(%(before)s) as hour
 select server_id, min(first_at) as first_at, max(last_at) as last_at
 from samples.sample_log
 where received_at >= %(hour)s and received_at < %(hour)s::timestamptz + interval '1 hour'
+  and server_id > %(after)s
 group by server_id
 order by server_id
 limit %(servers)s
@@ -46,7 +47,7 @@ on conflict (server_id, shape) do update set times = excluded.times, readings = 
 -- name: closed_days
 select server_id, day
 from samples.segments
-where day < %(before)s
+where day < %(before)s and (day, server_id) > (%(after_day)s::date, %(after)s::uuid)
 group by server_id, day
 order by day, server_id
 limit %(most)s
@@ -70,8 +71,9 @@ values (%(organization)s, %(server)s, %(shape)s, %(day)s, %(keep)s, %(first)s, %
 -- name: drop_empty
 select samples.drop_empty(%(log_before)s, %(segments_before)s::date, %(days_before)s::date)
 
--- name: oldest_batch
-select min(received_at) as oldest from samples.sample_log
+-- name: oldest_hour
+-- By the hours of the log that hold any: batches are not looked at one by one.
+select min(hour) as oldest from samples.log_hours('infinity') as hour
 
 -- name: shapes_of_series
 select id, series_ids
@@ -141,16 +143,20 @@ delete from samples.days as x where not exists (select from public.servers as s 
 delete from samples.newest as x where not exists (select from public.servers as s where s.id = x.server_id)
 
 -- name: stats
+-- Of an organization by its servers, as the indexes are: what others have is not looked at.
 select coalesce(sum(samples), 0)::bigint as samples, min(first_at) as oldest, coalesce(sum(bytes), 0)::bigint as bytes
 from (
   select samples, first_at, octet_length(body) as bytes from samples.sample_log
-  where (%(organization)s::uuid is null or organization_id = %(organization)s)
+  where (%(organization)s::uuid is null or server_id = any (array(
+    select id from public.servers where organization_id = %(organization)s)))
   union all
   select samples, first_at, octet_length(body) from samples.segments
-  where (%(organization)s::uuid is null or organization_id = %(organization)s)
+  where (%(organization)s::uuid is null or server_id = any (array(
+    select id from public.servers where organization_id = %(organization)s)))
   union all
   select samples, first_at, octet_length(body) + octet_length(rolled) from samples.days
-  where (%(organization)s::uuid is null or organization_id = %(organization)s)
+  where (%(organization)s::uuid is null or server_id = any (array(
+    select id from public.servers where organization_id = %(organization)s)))
 ) as kept
 
 -- name: size

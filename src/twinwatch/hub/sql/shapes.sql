@@ -8,10 +8,13 @@ select count(*) as count from public.series where server_id = %(server)s
 insert into public.series (organization_id, server_id, key, metric, labels)
 select %(organization)s, %(server)s, t.key, t.metric, t.labels
 from unnest(%(keys)b::bytea[], %(metrics)b::text[], %(labels)b::jsonb[]) as t (key, metric, labels)
-on conflict (server_id, key) do nothing
+order by t.metric, t.key
+on conflict (server_id, metric, key) do nothing
 
 -- name: number_series
-select key, id from public.series where server_id = %(server)s and key = any (%(keys)b::bytea[])
+select s.key, s.id
+from unnest(%(metrics)b::text[], %(keys)b::bytea[]) as t (metric, key)
+join public.series as s on s.server_id = %(server)s and s.metric = t.metric and s.key = t.key
 
 -- name: add_shape
 insert into public.shapes (organization_id, server_id, id, monitor, series_ids)

@@ -14,6 +14,7 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
+from twinwatch.hub.stores.batches import whole_frames
 from twinwatch.hub.stores.steps import step_for
 from twinwatch.protocol.samples import Frame
 
@@ -31,7 +32,8 @@ class Misused(Exception):
 class Arrival:
     """A batch that passed every check. ``first`` and ``last`` are the times of its oldest and newest sample, ms UTC.
 
-    ``series`` are the numbers of each shape's columns, by the shape's id: every shape of ``frames`` is there.
+    ``series`` are the numbers of each shape's columns, by the shape's id: every shape of its frames is there. ``body``
+    holds the frames as ``batches`` has them: decoded they take ten times as much, and many wait to be committed.
     """
 
     organization_id: UUID
@@ -41,8 +43,12 @@ class Arrival:
     first: int
     last: int
     samples: int
-    frames: list[Frame]
     series: Mapping[str, Sequence[int]]
+    body: bytes
+
+    def frames(self) -> Sequence[Frame]:
+        """What it holds, decoded."""
+        return whole_frames(self.body)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,11 @@ import numpy as np
 from twinwatch.hub.db import Connection, Database
 from twinwatch.hub.statements import Statements
 from twinwatch.hub.stores import DAY_MILLISECONDS, Arrival, Last, Points, Retention, Stats, Verdict, Window
+from twinwatch.hub.stores.batches import RawFrame
 from twinwatch.hub.stores.joining import points_of
 from twinwatch.hub.stores.log import Log, instant, milliseconds
 from twinwatch.hub.stores.packing import row_of, spread
-from twinwatch.hub.stores.reading import Found, Layout, StoredFrame, day_of, days_of, decode, newest_of, pieces_of
+from twinwatch.hub.stores.reading import Found, Layout, day_of, days_of, decode, newest_of, pieces_of
 from twinwatch.hub.stores.steps import HOUR, ROLLED
 
 SQL = Statements("blocks")
@@ -136,7 +137,7 @@ class BlocksStore:
                 await connection.execute(SQL[name], asked)
 
     async def stats(self, organization_id: UUID | None = None) -> Stats:
-        """How much is kept. Cost: reads a few columns of every row."""
+        """How much is kept. Cost: reads a few columns of every row, of an organization of its servers' rows."""
         asked = {"organization": organization_id}
         async with self._database.as_worker() as connection:
             row = await (await connection.execute(SQL["stats"], asked)).fetchone()
@@ -153,7 +154,7 @@ async def _found(
     series_ids: Sequence[int],
     span: tuple[int, int],
     step: int,
-    frames: Sequence[StoredFrame],
+    frames: Sequence[RawFrame],
 ) -> tuple[Layout, Found]:
     """What there is besides the log. Roll-ups are read for days of which nothing was found in the log or in segments:
     where it was, all of the day is read as samples, in which what is seen twice can be told."""

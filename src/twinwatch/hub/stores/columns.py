@@ -8,8 +8,13 @@ A column is one byte that says how it is kept, and what follows from that:
 - ``FLOAT`` the values as doubles
 
 with ``GAPS`` added where samples are missing: then the places of those that are there come first, as bits in zstd with
-their length before them. Integers and doubles are compressed by pcodec. What monitors yield has few decimal digits;
-as integers it takes half of what it takes as doubles.
+their length before them. What monitors yield has few decimal digits; as integers it takes half of what it takes as
+doubles.
+
+Integers and doubles are compressed by pcodec, integers in the narrowest type that holds them all, since pcodec tells
+the bounds of its bins in that type. A column knows how many it has, so they stand in pcodec's wrapped format behind one
+byte for the type; those that are too many for one page of it, and what was written before this was so, are in its
+standalone format, which begins with ``pco!``.
 
 Source: https://github.com/pcodec/pcodec/blob/main/docs/format.md
 """
@@ -22,7 +27,7 @@ from typing import Any
 import numpy as np
 import zstandard
 from numpy.typing import NDArray
-from pcodec import ChunkConfig, DeltaSpec, ModeSpec, standalone
+from pcodec import ChunkConfig, DeltaSpec, ModeSpec, standalone, wrapped
 
 Times = NDArray[np.int64]
 Values = NDArray[np.float64]
@@ -33,6 +38,12 @@ LARGEST = float(1 << 53)
 EXPONENTS = range(10)
 PROBE = 24
 """So many values are tried before all are."""
+TYPES = {"i16": np.int16, "i32": np.int32, "i64": np.int64, "f64": np.float64}
+KINDS = tuple(TYPES)
+"""A stream's first byte is a place in these."""
+STANDALONE = b"pco!"
+PAGE = 1 << 18
+"""So many numbers fit into one page."""
 
 QUICK = (ChunkConfig(compression_level=8),)
 THOROUGH = (
@@ -46,13 +57,16 @@ THOROUGH = (
 
 
 def pack_times(times: Times, *, thorough: bool = False) -> bytes:
-    """Ascending times, ms UTC."""
-    return pack_numbers(times, thorough=thorough)
+    """Ascending times, ms UTC, and how many there are."""
+    return struct.pack("<I", len(times)) + pack_numbers(times, thorough=thorough)
 
 
 def unpack_times(packed: bytes) -> Times:
     """What ``pack_times`` was given."""
-    return unpack_numbers(packed)
+    if packed.startswith(STANDALONE):
+        return unpack_numbers(packed, 0)
+    (count,) = struct.unpack_from("<I", packed)
+    return unpack_numbers(packed[4:], count)
 
 
 def pack_values(values: Values, *, thorough: bool = False) -> bytes:
@@ -87,12 +101,23 @@ def pack_numbers(numbers: NDArray[Any], *, thorough: bool = False) -> bytes:
     """int64 or float64, at least one."""
     straight = np.ascontiguousarray(numbers)
     ways = THOROUGH if thorough else QUICK
-    return min((bytes(standalone.simple_compress(straight, one)) for one in ways), key=len)
+    if len(straight) > PAGE:
+        return min((bytes(standalone.simple_compress(straight, one)) for one in ways), key=len)
+    narrow = _narrow(straight)
+    return min((_stream(narrow, one) for one in ways), key=len)
 
 
-def unpack_numbers(packed: bytes) -> NDArray[Any]:
-    """What ``pack_numbers`` was given."""
-    return np.asarray(standalone.simple_decompress(packed))
+def unpack_numbers(packed: bytes, count: int) -> NDArray[Any]:
+    """The so many numbers that ``pack_numbers`` was given."""
+    if packed.startswith(STANDALONE):
+        return np.asarray(standalone.simple_decompress(packed))
+    kind, rest = KINDS[packed[0]], packed[1:]
+    file, length = wrapped.FileDecompressor.new(rest)
+    rest = rest[length:]
+    chunk, length = file.chunk_decompressor(rest, kind)
+    numbers = np.empty(count, dtype=TYPES[kind])
+    chunk.read_page_into(rest[length:], count, numbers)
+    return numbers.astype(np.float64 if kind == "f64" else np.int64, copy=False)
 
 
 def exponent_of(values: Values) -> int | None:
@@ -122,9 +147,27 @@ def _kept(values: Values, thorough: bool) -> tuple[int, bytes]:
     return DECIMAL, bytes([exponent]) + pack_numbers(whole, thorough=thorough)
 
 
+def _narrow(numbers: NDArray[Any]) -> NDArray[Any]:
+    """The same in the narrowest type of integers that holds them; floats as they are."""
+    if numbers.dtype != np.int64:
+        return numbers
+    least, most = numbers.min(), numbers.max()
+    for kind in (np.int16, np.int32):
+        if np.iinfo(kind).min <= least and most <= np.iinfo(kind).max:
+            return numbers.astype(kind)
+    return numbers
+
+
+def _stream(numbers: NDArray[Any], way: ChunkConfig) -> bytes:
+    file = wrapped.FileCompressor()
+    chunk = file.chunk_compressor(numbers, way)
+    kind = f"{numbers.dtype.kind}{numbers.dtype.itemsize * 8}"
+    return b"".join((bytes([KINDS.index(kind)]), file.write_header(), chunk.write_meta(), chunk.write_page(0)))
+
+
 def _unpacked(kind: int, rest: bytes, count: int) -> Values:
     if kind == ONE:
         return np.full(count, struct.unpack("<d", rest)[0])
     if kind == DECIMAL:
-        return unpack_numbers(rest[1:]) / 10.0 ** rest[0]
-    return unpack_numbers(rest)
+        return unpack_numbers(rest[1:], count) / 10.0 ** rest[0]
+    return unpack_numbers(rest, count)

@@ -2,7 +2,8 @@
 
 Invariants: what is taken from one place and what it becomes in the next are one transaction, so that a kill at any
 moment leaves each sample in exactly one; of several hubs one compacts at a time, and each transaction asks anew whether
-it is this one; no lock is held that taking in samples waits for.
+it is this one; no lock is held that taking in samples waits for; what cannot be read stays where it is, and holds up
+nobody but its own server.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -24,7 +25,7 @@ from twinwatch.hub.stores import Retention
 from twinwatch.hub.stores.columns import pack_times, pack_values
 from twinwatch.hub.stores.log import instant, milliseconds
 from twinwatch.hub.stores.packing import Body, Day, Newest, merged, newest_of, row_of, segments_of, tables_of
-from twinwatch.hub.stores.reading import day_of, unpack_newest
+from twinwatch.hub.stores.reading import EPOCH_DAY, day_of, unpack_newest
 from twinwatch.hub.stores.steps import HOUR
 
 SQL = Statements("blocks")
@@ -43,8 +44,20 @@ SHORT_DAYS = 31
 """Organizations that keep samples for no longer have theirs apart, see samples.days.keep."""
 
 
+NOBODY = UUID(int=0)
+"""Before all servers."""
+
+
 class NotLeading(Exception):
     """Another hub compacts."""
+
+
+class Unreadable(Exception):
+    """What is kept of these servers, and why not."""
+
+    def __init__(self, reasons: Mapping[UUID, Exception]) -> None:
+        super().__init__("; ".join(f"server {server}: {reason!r}" for server, reason in reasons.items()))
+        self.servers = frozenset(reasons)
 
 
 @dataclass(slots=True)
@@ -75,10 +88,10 @@ class Compaction:
     async def lag_seconds(self, now: int) -> float:
         """For how long the oldest batch in the log could have been compacted by now; 0 if none could."""
         async with self._database.as_worker() as connection:
-            row = await (await connection.execute(SQL["oldest_batch"])).fetchone()
+            row = await (await connection.execute(SQL["oldest_hour"])).fetchone()
         if row is None or row["oldest"] is None:
             return 0.0
-        closed = milliseconds(row["oldest"]) // HOUR * HOUR + HOUR + MARGIN_MILLISECONDS
+        closed = milliseconds(row["oldest"]) + HOUR + MARGIN_MILLISECONDS
         return max(0.0, (now - closed) / 1000)
 
     async def _hours(self, now: int, done: Done) -> None:
@@ -86,24 +99,38 @@ class Compaction:
         async with self._database.as_worker() as connection:
             rows = await (await connection.execute(SQL["closed_hours"], {"before": before})).fetchall()
         for row in rows:
-            while await self._take(row["hour"], done):
-                pass
+            hour, after = row["hour"], NOBODY
+            while servers := await self._next(hour, after):
+                after = servers[-1]
+                while servers:
+                    try:
+                        await self._take(hour, servers, done)
+                        break
+                    except Unreadable as err:
+                        log.error("batches of the hour from %s cannot be read, and stay in the log: %s", hour, err)
+                        servers = [one for one in servers if one not in err.servers]
             async with self._database.as_worker() as connection:
-                await connection.execute(SQL["empty_hour"], {"hour": row["hour"]})
+                await connection.execute(SQL["empty_hour"], {"hour": hour})
 
-    async def _take(self, hour: datetime, done: Done) -> bool:
-        """The batches of some servers; whether there were any."""
-        asked: dict[str, Any] = {"hour": hour, "servers": SERVERS}
+    async def _next(self, hour: datetime, after: UUID) -> list[UUID]:
+        """Whose batches of an hour are to be taken next; there is room for their days then."""
+        asked: dict[str, Any] = {"hour": hour, "after": after, "servers": SERVERS}
         async with self._database.as_worker() as connection:
             next_servers = await (await connection.execute(SQL["next_servers"], asked)).fetchall()
             if not next_servers:
-                return False
+                return []
             await _lead(connection)
             first = day_of(min(milliseconds(row["first_at"]) for row in next_servers))
             last = day_of(max(milliseconds(row["last_at"]) for row in next_servers))
             days = [first + timedelta(days=one) for one in range((last - first).days + 1)]
             await connection.execute(SQL["make_days"], {"days": days})
-        servers = [row["server_id"] for row in next_servers]
+        return [row["server_id"] for row in next_servers]
+
+    async def _take(self, hour: datetime, servers: Sequence[UUID], done: Done) -> None:
+        """Makes segments of the batches of some servers.
+
+        Raises: Unreadable; then nothing was taken.
+        """
         async with self._database.as_worker() as connection:
             await _lead(connection)
             rows = await (await connection.execute(SQL["take"], {"hour": hour, "servers": servers})).fetchall()
@@ -116,18 +143,22 @@ class Compaction:
                 await cursor.executemany(SQL["keep_newest"], taken.newest)
         done.batches += len(rows)
         done.segments += len(taken.segments)
-        return True
 
     async def _days(self, now: int, retention: Retention, done: Done) -> None:
-        asked = {"before": day_of(now - MERGE_MILLISECONDS), "most": DAYS}
+        asked = {"before": day_of(now - MERGE_MILLISECONDS), "most": DAYS, "after_day": EPOCH_DAY, "after": NOBODY}
         while True:
             async with self._database.as_worker() as connection:
                 rows = await (await connection.execute(SQL["closed_days"], asked)).fetchall()
             for row in rows:
-                await self._merge(row["server_id"], row["day"], retention)
-            done.days += len(rows)
+                try:
+                    await self._merge(row["server_id"], row["day"], retention)
+                except Unreadable as err:
+                    log.error("%s cannot be merged, and stays in its segments: %s", row["day"], err)
+                else:
+                    done.days += 1
             if len(rows) < DAYS:
                 return
+            asked |= {"after_day": rows[-1]["day"], "after": rows[-1]["server_id"]}
 
     async def _merge(self, server_id: UUID, day: date, retention: Retention) -> None:
         what = {"server": server_id, "day": day}
@@ -141,7 +172,7 @@ class Compaction:
             known = await (await connection.execute(SQL["shapes_of_servers"], {"servers": [server_id]})).fetchall()
             if not segments or not known:
                 return  # forgotten meanwhile
-            found = await asyncio.to_thread(_merged, day, days, segments, known)
+            found = await asyncio.to_thread(_merged, server_id, day, days, segments, known)
             organization_id = segments[0]["organization_id"]
             kept = retention.special.get(organization_id, retention.days)
             keep = "short" if kept <= SHORT_DAYS else "long"
@@ -158,15 +189,24 @@ class _Taken:
 
 
 def _taken(rows: Sequence[DictRow], shapes: Iterable[DictRow], before: Iterable[DictRow]) -> _Taken:
-    """Rows of segments and of newest samples out of batches. Those of servers that are gone go with them."""
+    """Rows of segments and of newest samples out of batches. Those of servers that are gone go with them.
+
+    Raises: Unreadable.
+    """
     known = {(row["server_id"], row["id"]) for row in shapes}
-    newest = {(row["server_id"], row["shape"]): Newest(*unpack_newest(row)) for row in before}
+    newest = {(row["server_id"], row["shape"]): _newest_before(row) for row in before}
     batches: dict[tuple[UUID, UUID], list[bytes]] = defaultdict(list)
     for row in sorted(rows, key=lambda one: (one["received_at"], one["sequence"])):
         batches[row["organization_id"], row["server_id"]].append(row["body"])
     taken = _Taken([], [])
+    unreadable: dict[UUID, Exception] = {}
     for (organization_id, server_id), bodies in batches.items():
-        for shape, table in tables_of(bodies).items():
+        try:
+            tables = tables_of(bodies)
+        except Exception as err:  # noqa: BLE001  whatever is wrong with one server's, others do not wait for it
+            unreadable[server_id] = err
+            continue
+        for shape, table in tables.items():
             if (server_id, shape) not in known:
                 continue
             who = {"organization": organization_id, "server": server_id}
@@ -174,14 +214,31 @@ def _taken(rows: Sequence[DictRow], shapes: Iterable[DictRow], before: Iterable[
             last = newest_of(table, newest.get((server_id, shape)))
             packed = {"times": pack_times(last.times), "readings": pack_values(last.values)}
             taken.newest.append({**who, "shape": shape, **packed})
+    if unreadable:
+        raise Unreadable(unreadable)
     return taken
 
 
-def _merged(day: date, days: Iterable[DictRow], segments: Sequence[DictRow], shapes: Iterable[DictRow]) -> list[Day]:
+def _newest_before(row: DictRow) -> Newest | None:
+    """None for what cannot be read: what is newer takes its place."""
+    try:
+        return Newest(*unpack_newest(row))
+    except Exception as err:  # noqa: BLE001  whatever is wrong with one server's, others do not wait for it
+        log.warning("the newest samples of server %s cannot be read, and are replaced: %r", row["server_id"], err)
+        return None
+
+
+def _merged(
+    server_id: UUID, day: date, days: Iterable[DictRow], segments: Sequence[DictRow], shapes: Iterable[DictRow]
+) -> list[Day]:
+    """Raises: Unreadable."""
     pieces: dict[str, list[Body]] = defaultdict(list)
     for row in (*days, *sorted(segments, key=lambda one: int(one["id"]))):
         pieces[row["shape"]].append(Body(row["starts"], row["body"]))
-    return merged(day, pieces, {row["id"]: row["series_ids"] for row in shapes})
+    try:
+        return merged(day, pieces, {row["id"]: row["series_ids"] for row in shapes})
+    except Exception as err:
+        raise Unreadable({server_id: err}) from err
 
 
 async def _lead(connection: Connection) -> None:

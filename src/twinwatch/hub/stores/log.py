@@ -2,8 +2,6 @@
 
 Invariants: a batch and its server's sequence mark are written in one statement, so a batch counts exactly once
 however often it arrives and whenever either side dies.
-
-A body is zstd of msgpack ``[[shape, times, columns], …]``. Columns that nobody asked for are skipped, not decoded.
 """
 
 from __future__ import annotations
@@ -13,9 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import msgspec
 import psycopg
-import zstandard
 
 from twinwatch.hub.db import Connection, Database
 from twinwatch.hub.statements import Statements
@@ -35,8 +31,6 @@ class Log:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._encoder = msgspec.msgpack.Encoder()
-        self._compressor = zstandard.ZstdCompressor(level=3)  # used on the event loop's thread only
 
     async def write(self, arrivals: Sequence[Arrival]) -> list[Verdict]:
         """Commits the arrivals whose number is above their server's mark, all or none."""
@@ -48,7 +42,7 @@ class Log:
             "firsts": [instant(arrival.first) for arrival in arrivals],
             "lasts": [instant(arrival.last) for arrival in arrivals],
             "samples": [arrival.samples for arrival in arrivals],
-            "bodies": [self._body(arrival) for arrival in arrivals],
+            "bodies": [arrival.body for arrival in arrivals],
         }
         try:
             found = await self._commit(rows)
@@ -63,7 +57,7 @@ class Log:
         return [found[arrival.server_id] for arrival in arrivals]
 
     async def _commit(self, rows: dict[str, Any]) -> dict[UUID, Verdict]:
-        async with self._database.as_worker() as connection:
+        async with self._database.as_worker_at_once() as connection:
             cursor = await connection.execute(SQL["write"], rows, binary=True)
         return {row["server_id"]: Verdict(mark=row["mark"], fresh=row["fresh"]) for row in await cursor.fetchall()}
 
@@ -73,10 +67,6 @@ class Log:
             cursor = await connection.execute(SQL["marks"], {"servers": server_ids})
         marks = {row["id"]: row["sequence_mark"] for row in await cursor.fetchall()}
         return {server_id: Verdict(mark=marks.get(server_id), fresh=False) for server_id in server_ids}
-
-    def _body(self, arrival: Arrival) -> bytes:
-        frames = [(frame.shape, frame.times, frame.columns) for frame in arrival.frames]
-        return self._compressor.compress(self._encoder.encode(frames))
 
     async def bodies(self, connection: Connection, server_id: UUID, since: int, to: int) -> list[bytes]:
         """The batches of a server that may have samples of ``[since, to)``, in the order of arrival."""

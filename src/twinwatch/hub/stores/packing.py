@@ -13,28 +13,16 @@ from datetime import date
 from itertools import accumulate
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from twinwatch.hub.stores import DAY_MILLISECONDS, Points
+from twinwatch.hub.stores.batches import whole_frames
 from twinwatch.hub.stores.columns import Times, Values, pack_times, pack_values, unpack_times, unpack_values
 from twinwatch.hub.stores.joining import Samples, joined_samples
 from twinwatch.hub.stores.log import instant
 from twinwatch.hub.stores.reading import day_of, start_of
 from twinwatch.hub.stores.rollups import pack_axis, pack_rolled, slots_of
 from twinwatch.hub.stores.steps import HOUR, ROLLED
-from twinwatch.protocol.codec import inflate
-
-
-class WholeFrame(msgspec.Struct, array_like=True):
-    """A frame at rest, its columns decoded."""
-
-    shape: str
-    times: list[int]
-    columns: list[list[float | None]]
-
-
-FRAMES = msgspec.msgpack.Decoder(list[WholeFrame])
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +83,7 @@ def tables_of(bodies: Iterable[bytes]) -> dict[str, Table]:
     times: dict[str, list[int]] = defaultdict(list)
     columns: dict[str, list[list[float | None]]] = {}
     for body in bodies:
-        for frame in FRAMES.decode(inflate(body)):
+        for frame in whole_frames(body):
             times[frame.shape].extend(frame.times)
             kept = columns.setdefault(frame.shape, [[] for _ in frame.columns])
             for column, values in zip(kept, frame.columns, strict=True):

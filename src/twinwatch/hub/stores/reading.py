@@ -7,6 +7,7 @@ are put in the order of shape, then of arrival, so that every read finds the sam
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from contextlib import suppress
 from datetime import date, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -15,11 +16,12 @@ import msgspec
 import numpy as np
 
 from twinwatch.hub.stores import DAY_MILLISECONDS, Last
+from twinwatch.hub.stores.batches import RawFrame, raw_frames
 from twinwatch.hub.stores.columns import Times, Values, unpack_times, unpack_values
 from twinwatch.hub.stores.joining import Pieces, Samples
 from twinwatch.hub.stores.rollups import Axis, unpack_axis, unpack_rolled
 from twinwatch.hub.stores.steps import HOUR
-from twinwatch.protocol.codec import inflate
+from twinwatch.protocol.codec import Undecodable
 
 EPOCH_DAY = date(1970, 1, 1)
 
@@ -29,15 +31,6 @@ RECENT_MILLISECONDS = HOUR
 Row = Mapping[str, Any]
 
 
-class StoredFrame(msgspec.Struct, array_like=True):
-    """A frame at rest; its columns stay raw until one is asked for."""
-
-    shape: str
-    times: list[int]
-    columns: list[msgspec.Raw]
-
-
-FRAMES = msgspec.msgpack.Decoder(list[StoredFrame])
 FLOATS = msgspec.msgpack.Decoder(list[float | None])
 
 
@@ -83,12 +76,16 @@ class Found(NamedTuple):
     rolled: Sequence[Row]
 
 
-def decode(bodies: Iterable[bytes]) -> list[StoredFrame]:
-    """All frames of these bodies, columns still raw."""
-    return [frame for body in bodies for frame in FRAMES.decode(inflate(body))]
+def decode(bodies: Iterable[bytes]) -> list[RawFrame]:
+    """All frames of these bodies, columns still raw. A body that cannot be read is left out: compaction says so."""
+    found: list[RawFrame] = []
+    for body in bodies:
+        with suppress(Undecodable):
+            found.extend(raw_frames(body))
+    return found
 
 
-def days_of(frames: Iterable[StoredFrame]) -> set[date]:
+def days_of(frames: Iterable[RawFrame]) -> set[date]:
     """The days, in UTC, that frames have samples of."""
     return {day_of(time) for frame in frames for time in (frame.times[0], frame.times[-1])} | {
         day_of(time) for frame in frames for time in frame.times[1:-1]
@@ -105,7 +102,7 @@ def start_of(day: date) -> int:
     return (day - EPOCH_DAY).days * DAY_MILLISECONDS
 
 
-def pieces_of(layout: Layout, frames: Sequence[StoredFrame], found: Found, step: int) -> list[Pieces]:
+def pieces_of(layout: Layout, frames: Sequence[RawFrame], found: Found, step: int) -> list[Pieces]:
     """What was found of each wanted series, in the order of the answer's rows."""
     pieces = [Pieces() for _ in range(layout.rows)]
     for shape, columns in layout.columns.items():
@@ -136,7 +133,7 @@ def _unpacked(rows: Iterable[Row], columns: Mapping[int, int]) -> Iterable[tuple
             yield columns[one["part"] - 1], Samples(times, unpack_values(one["packed"], len(times)))
 
 
-def _gathered(frames: Sequence[StoredFrame], columns: Mapping[int, int]) -> Iterable[tuple[int, Samples]]:
+def _gathered(frames: Sequence[RawFrame], columns: Mapping[int, int]) -> Iterable[tuple[int, Samples]]:
     times = np.array([time for frame in frames for time in frame.times], dtype=np.int64)
     if not len(times):
         return
@@ -152,7 +149,7 @@ def _floats(values: Sequence[float | None]) -> Values:
 
 
 def newest_of(
-    recent: Iterable[tuple[UUID, Sequence[StoredFrame]]],
+    recent: Iterable[tuple[UUID, Sequence[RawFrame]]],
     before: Iterable[Row],
     layout: Mapping[tuple[UUID, str], Sequence[int]],
     wanted: Set[int] | None,

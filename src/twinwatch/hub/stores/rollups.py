@@ -12,11 +12,22 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from twinwatch.hub.stores.columns import NONE, Times, Values, exponent_of, pack_numbers, unpack_numbers
+from twinwatch.hub.stores.columns import (
+    NONE,
+    Times,
+    Values,
+    exponent_of,
+    pack_numbers,
+    pack_times,
+    unpack_numbers,
+    unpack_times,
+)
 from twinwatch.hub.stores.joining import Rolled
 
 ONE, DECIMAL, FLOAT = 1, 2, 3
 GAPS = 0x80
+SHORT = 0x40
+"""Lengths of parts take two bytes, and not four as they once did."""
 LARGEST_SUM = 1 << 62
 
 
@@ -44,15 +55,15 @@ def slots_of(times: Times, step: int) -> Slots:
 
 def pack_axis(axis: Axis) -> bytes:
     """The axis of a roll-up."""
-    starts = pack_numbers(axis.starts)
+    starts = pack_times(axis.starts)
     return struct.pack("<I", len(starts)) + starts + pack_numbers(axis.counts.astype(np.int64))
 
 
 def unpack_axis(packed: bytes) -> Axis:
     """What ``pack_axis`` was given."""
     (length,) = struct.unpack_from("<I", packed)
-    starts = unpack_numbers(packed[4 : 4 + length])
-    return Axis(starts.astype(np.int64), unpack_numbers(packed[4 + length :]).astype(np.float64))
+    starts = unpack_times(packed[4 : 4 + length])
+    return Axis(starts, unpack_numbers(packed[4 + length :], len(starts)).astype(np.float64))
 
 
 def pack_rolled(values: Values, slots: Slots) -> bytes:
@@ -83,20 +94,20 @@ def pack_rolled(values: Values, slots: Slots) -> bytes:
             kind, head, numbers = FLOAT, b"", values
     for measure in (np.add, np.minimum, np.maximum):
         with np.errstate(over="ignore"):
-            parts.append(pack_numbers(np.ascontiguousarray(measure.reduceat(numbers, begins))))
+            parts.append(pack_numbers(measure.reduceat(numbers, begins)))
     return _joined(kind | flags, [head, *parts])
 
 
 def unpack_rolled(packed: bytes, axis: Axis) -> Rolled:
     """The buckets of one column that have samples."""
-    kind = packed[0] & ~GAPS
+    kind = packed[0] & ~(GAPS | SHORT)
     if kind == NONE:
         none = np.empty(0)
         return Rolled(np.empty(0, dtype=np.int64), none, none, none, none)
-    head, *parts = _split(packed[1:])
+    head, *parts = _split(packed)
     starts, counts = axis
     if packed[0] & GAPS:
-        counts = unpack_numbers(parts.pop(0)).astype(np.float64)
+        counts = unpack_numbers(parts.pop(0), len(starts)).astype(np.float64)
         starts, counts = starts[counts > 0], counts[counts > 0]
     if kind == ONE:
         (value,) = struct.unpack("<d", head)
@@ -104,19 +115,19 @@ def unpack_rolled(packed: bytes, axis: Axis) -> Rolled:
         with np.errstate(over="ignore"):  # a sum beyond all numbers is infinite
             return Rolled(starts, counts, counts * value, all_alike, all_alike)
     scale = 1.0 if kind == FLOAT else 10.0 ** head[0]
-    sums, mins, maxs = (unpack_numbers(part) / scale for part in parts)
+    sums, mins, maxs = (unpack_numbers(part, len(starts)) / scale for part in parts)
     return Rolled(starts, counts, sums, mins, maxs)
 
 
 def _joined(kind: int, parts: list[bytes]) -> bytes:
-    lengths = struct.pack(f"<{len(parts)}I", *map(len, parts))
-    return bytes([kind, len(parts)]) + lengths + b"".join(parts)
+    lengths = struct.pack(f"<{len(parts)}H", *map(len, parts))
+    return bytes([kind | SHORT, len(parts)]) + lengths + b"".join(parts)
 
 
 def _split(packed: bytes) -> list[bytes]:
-    lengths = struct.unpack_from(f"<{packed[0]}I", packed, 1)
-    found, place = [], 1 + 4 * len(lengths)
-    for length in lengths:
+    lengths = struct.Struct(f"<{packed[1]}{'H' if packed[0] & SHORT else 'I'}")
+    found, place = [], 2 + lengths.size
+    for length in lengths.unpack_from(packed, 2):
         found.append(packed[place : place + length])
         place += length
     return found

@@ -219,7 +219,7 @@ def _rows_of(arrival: Arrival) -> _Rows:
 
 
 def _lines_of(arrival: Arrival) -> Iterator[tuple[int, Times, Values]]:
-    for frame in arrival.frames:
+    for frame in arrival.frames():
         times = np.array(frame.times, dtype=np.int64)
         for number, column in zip(arrival.series[frame.shape], frame.columns, strict=True):
             yield number, times, np.array(column, dtype=np.float64)  # None becomes NaN

@@ -225,7 +225,7 @@ def _function(window: Window) -> str:
 
 def _lines_of(arrival: Arrival) -> Iterator[bytes]:
     """A line for each column; gaps are left out."""
-    for frame in arrival.frames:
+    for frame in arrival.frames():
         for number, column in zip(arrival.series[frame.shape], frame.columns, strict=True):
             kept = [
                 (time, value)

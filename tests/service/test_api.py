@@ -311,11 +311,11 @@ class TestProblems:
     async def test_a_bug_is_a_problem_too_and_tells_nothing_of_itself(
         self, stage: HubStage, cast: Cast, caplog: pytest.LogCaptureFixture
     ) -> None:
-        @stage.hub.app.get("/api/v1/broken")
+        @stage.hub.api.get("/api/v1/broken")
         async def broken() -> None:
             raise RuntimeError("a secret of the house")
 
-        stage.hub.app.router.routes.insert(0, stage.hub.app.router.routes.pop())
+        stage.hub.api.router.routes.insert(0, stage.hub.api.router.routes.pop())
         reply = await cast.owner.client.request("GET", "/api/v1/broken", swallow=True)
         assert (reply.status, reply.problem.slug) == (500, "internal")
         assert b"secret" not in reply.body
@@ -335,6 +335,7 @@ class TestDocument:
             ("get", "/api/v1/status"),
             ("post", "/api/v1/setup"),
             ("get", "/api/v1/me"),
+            ("get", "/api/v1/storage"),
             ("get", "/api/v1/servers"),
             ("get", "/api/v1/servers/{server_id}/checks"),
             ("get", "/api/v1/servers/{server_id}/configuration"),

@@ -186,3 +186,18 @@ async def test_an_export_holds_no_formula_for_a_spreadsheet(stage: HubStage, cas
     reply = await cast.owner.client.get(f"/api/v1/servers/{cast.agent.server_id}/export?{span}")
     (row,) = csv.DictReader(io.StringIO(reply.body.decode()))
     assert (row["metric"], row["labels"]) == ("'=1+1", 'a=b",c')
+
+
+async def test_what_is_kept_is_told_to_members_and_to_nobody_else(stage: HubStage, cast: Cast) -> None:
+    now = stage.clock.now()
+    await pushed(cast.agent, {now - MINUTE: (1.0, None, 3.0, 4.0), now: (1.0, 2.0, 3.0, 4.0)})
+    route = f"/api/v1/storage?organization_id={cast.owner.organization_id}"
+    for player in (cast.owner, cast.viewer):
+        reply = await player.client.get(route)
+        assert reply.status == 200, reply
+        kept = reply.json()
+        assert (kept["samples"], kept["oldest"], kept["retention_days"]) == (7, now - MINUTE, 7)
+        assert kept["size_bytes"] > 0
+    assert (await cast.stranger.client.get(route)).status == 404
+    await stage.execute("update public.organizations set plan = 'pro' where id = %s", cast.owner.organization_id)
+    assert (await cast.owner.client.get(route)).json()["retention_days"] == 90

@@ -230,6 +230,17 @@ async def test_the_latest_batches_are_taken_from_the_end_without_sorting_the_log
     assert sum(node["Node Type"] == "Sort" for node in nodes) <= 1
 
 
+async def test_what_one_organization_keeps_is_counted_without_reading_what_others_do(
+    stage: HubStage, plans: Plans
+) -> None:
+    nodes = await plans.of("blocks", "stats", {"organization": await stage.organization()})
+    now = datetime.fromtimestamp(stage.clock.now() / 1000, UTC)
+    full = {f"sample_log_{now + timedelta(hours=hour):%Y%m%d%H}" for hour in range(21)}
+    ways = {node["Relation Name"]: node["Node Type"] for node in nodes if node.get("Relation Name") in full}
+    assert ways.keys() == full
+    assert "Seq Scan" not in ways.values()
+
+
 def test_unknown_statements_are_a_programming_error() -> None:
     with pytest.raises(KeyError):
         Statements("servers")[str(uuid4())]

@@ -1105,6 +1105,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/storage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Storage
+         * @description How many samples of the organization are kept, and for how long.
+         */
+        get: operations["storage_api_v1_storage_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/servers/{server_id}/export": {
         parameters: {
             query?: never;
@@ -3084,6 +3104,29 @@ export interface components {
              * @description Ids, or `kind:slack` for every channel of a kind.
              */
             channels: string[];
+        };
+        /**
+         * Storage
+         * @description What is kept of an organization's samples; counted once a minute at most.
+         */
+        Storage: {
+            /** Samples */
+            samples: number;
+            /**
+             * Size Bytes
+             * @description Of the samples themselves, without indexes.
+             */
+            size_bytes: number;
+            /**
+             * Oldest
+             * @description Time of the oldest sample, ms UTC.
+             */
+            oldest: number | null;
+            /**
+             * Retention Days
+             * @description For how many days samples are kept.
+             */
+            retention_days: number;
         };
         /**
          * StoredRule
@@ -5992,6 +6035,37 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SeriesList"];
+                };
+            };
+            /** @description What is wrong and what to do about it */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    storage_api_v1_storage_get: {
+        parameters: {
+            query: {
+                organization_id: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Storage"];
                 };
             };
             /** @description What is wrong and what to do about it */

@@ -64,6 +64,15 @@ export function useMe(enabled = true) {
   });
 }
 
+export function useStorage(organizationId: string) {
+  return useQuery({
+    queryKey: ["storage", organizationId],
+    queryFn: ({ signal }) =>
+      taken(hub.GET("/api/v1/storage", { params: { query: { organization_id: organizationId } }, signal })),
+    staleTime: 60_000,
+  });
+}
+
 export function useServers() {
   return useQuery({ ...servers, refetchInterval: 60_000 });
 }

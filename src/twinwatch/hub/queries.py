@@ -19,12 +19,13 @@ import msgspec
 import numpy as np
 
 from twinwatch.hub.auth import Person
-from twinwatch.hub.db import Database
+from twinwatch.hub.db import Connection, Database
+from twinwatch.hub.holdings import Holdings
 from twinwatch.hub.measuring import Asked, Combine, combined, measure_of, rated
 from twinwatch.hub.plans import Plans
 from twinwatch.hub.refusals import not_found, over_limit
 from twinwatch.hub.statements import Statements
-from twinwatch.hub.stores import DAY_MILLISECONDS, Points, SampleStore, Window
+from twinwatch.hub.stores import DAY_MILLISECONDS, Points, SampleStore, Stats, Window
 from twinwatch.hub.stores.log import instant
 from twinwatch.world.clock import Clock
 
@@ -87,19 +88,21 @@ class Answer:
 class Queries:
     """Reads samples in the name of a person."""
 
-    def __init__(self, clock: Clock, database: Database, store: SampleStore, plans: Plans) -> None:
+    def __init__(self, clock: Clock, database: Database, store: SampleStore, plans: Plans, holdings: Holdings) -> None:
         self._clock = clock
         self._database = database
         self._store = store
         self._plans = plans
+        self._holdings = holdings
 
     async def range(self, person: Person, server_ids: Sequence[UUID], asked: Question) -> Answer:
         """Lines of the series that the question is about.
 
         Raises: Refused 404 for a server not to be seen; 422 ``limit`` beyond ``RANGE_SERIES``.
         """
-        series = await self._series(person, server_ids, asked, RANGE_SERIES)
-        starts = await self._starts(person, server_ids)
+        async with self._database.as_person(person.user_id) as connection:
+            series = await _series(connection, server_ids, asked, RANGE_SERIES)
+            starts = await self._starts(connection, server_ids)
         window = Window(asked.since, asked.to, asked.points, measure_of(asked.measure))
         if len(server_ids) > 1 or asked.combine != "none":
             least = max(window.step, LEAST_COMBINED)
@@ -131,15 +134,29 @@ class Queries:
         Raises: Refused 404 for a server not to be seen.
         """
         asked = Question(metrics, 0, 1, labels=labels)
-        return (await self._series(person, [server_id], asked, LIST_SERIES))[server_id]
+        async with self._database.as_person(person.user_id) as connection:
+            return (await _series(connection, [server_id], asked, LIST_SERIES))[server_id]
+
+    async def kept(self, person: Person, organization_id: UUID) -> tuple[Stats, int]:
+        """How many samples of the organization are kept, and for how many days.
+
+        Raises: Refused 404 for an organization not to be seen.
+        """
+        async with self._database.as_person(person.user_id) as connection:
+            cursor = await connection.execute(SQL["plan"], {"organization": organization_id})
+            row = await cursor.fetchone()
+        if row is None:
+            raise not_found("organization")
+        return await self._holdings.of(organization_id), self._plans.days_of(row)
 
     async def export(self, person: Person, server_id: UUID, asked: Question, form: Format) -> AsyncIterator[bytes]:
         """Every sample of these series in the window, as they came, by the hour; all series where no metric is named.
 
         Nothing is held but an hour. Raises, before the first piece: Refused as ``range`` does.
         """
-        series = (await self._series(person, [server_id], asked, LIST_SERIES))[server_id]
-        start = (await self._starts(person, [server_id]))[server_id]
+        async with self._database.as_person(person.user_id) as connection:
+            series = (await _series(connection, [server_id], asked, LIST_SERIES))[server_id]
+            start = (await self._starts(connection, [server_id]))[server_id]
         return self._pieces(server_id, series, max(asked.since, start), asked.to, form)
 
     async def _pieces(
@@ -158,40 +175,40 @@ class Queries:
                 yield piece
             at = end
 
-    async def _series(
-        self, person: Person, server_ids: Sequence[UUID], asked: Question, most: int
-    ) -> dict[UUID, list[SeriesInfo]]:
-        named = [name for name in asked.metrics if "\0" not in name]  # which PostgreSQL cannot even be asked for
-        labels = {name: value for name, value in asked.labels.items() if "\0" not in name + value}
-        if (asked.metrics and not named) or len(labels) < len(asked.labels):
-            named, labels = [], {"": ""}
-        wanted = {
-            "servers": list(server_ids),
-            "metrics": named,
-            "labels": msgspec.json.encode(labels).decode(),
-            "limit": most + 1,
-        }
-        async with self._database.as_person(person.user_id) as connection:
-            rows = await (await connection.execute(SQL["series"], wanted)).fetchall()
-        if len(rows) > most:
-            raise over_limit(f"more than {most} series are asked for; name fewer metrics, or labels", most)
-        found: dict[UUID, list[SeriesInfo]] = {one: [] for one in server_ids}
-        for row in rows:
-            found[row["server_id"]].append(SeriesInfo(row["id"], row["server_id"], row["metric"], row["labels"]))
-        return found
-
-    async def _starts(self, person: Person, server_ids: Sequence[UUID]) -> dict[UUID, int]:
+    async def _starts(self, connection: Connection, server_ids: Sequence[UUID]) -> dict[UUID, int]:
         """From when on samples of each server may be read, ms UTC.
 
         Raises: Refused 404 if there is one that the person may not see.
         """
-        async with self._database.as_person(person.user_id) as connection:
-            rows = await (await connection.execute(SQL["plans"], {"servers": list(server_ids)})).fetchall()
+        rows = await (await connection.execute(SQL["plans"], {"servers": list(server_ids)})).fetchall()
         now = self._clock.now()
         starts = {row["id"]: now - self._plans.days_of(row) * DAY_MILLISECONDS for row in rows}
         if any(one not in starts for one in server_ids):
             raise not_found("server")
         return starts
+
+
+async def _series(
+    connection: Connection, server_ids: Sequence[UUID], asked: Question, most: int
+) -> dict[UUID, list[SeriesInfo]]:
+    """The series that the question is about, by server; raises Refused 422 beyond ``most``."""
+    named = [name for name in asked.metrics if "\0" not in name]  # which PostgreSQL cannot even be asked for
+    labels = {name: value for name, value in asked.labels.items() if "\0" not in name + value}
+    if (asked.metrics and not named) or len(labels) < len(asked.labels):
+        named, labels = [], {"": ""}
+    wanted = {
+        "servers": list(server_ids),
+        "metrics": named,
+        "labels": msgspec.json.encode(labels).decode(),
+        "limit": most + 1,
+    }
+    rows = await (await connection.execute(SQL["series"], wanted)).fetchall()
+    if len(rows) > most:
+        raise over_limit(f"more than {most} series are asked for; name fewer metrics, or labels", most)
+    found: dict[UUID, list[SeriesInfo]] = {one: [] for one in server_ids}
+    for row in rows:
+        found[row["server_id"]].append(SeriesInfo(row["id"], row["server_id"], row["metric"], row["labels"]))
+    return found
 
 
 def _answer(series: Sequence[SeriesInfo], found: Sequence[Points], asked: Question) -> Answer:

@@ -7,6 +7,15 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 
+class Storage(BaseModel):
+    """What is kept of an organization's samples; counted once a minute at most."""
+
+    samples: int
+    size_bytes: int = Field(description="Of the samples themselves, without indexes.")
+    oldest: int | None = Field(description="Time of the oldest sample, ms UTC.")
+    retention_days: int = Field(description="For how many days samples are kept.")
+
+
 class RangeLine(BaseModel):
     """One series of a server, or what several came to; ``values`` are in the order of the times, null where none."""
 

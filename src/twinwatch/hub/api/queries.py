@@ -16,7 +16,7 @@ from twinwatch.hub.measuring import Asked, Combine
 from twinwatch.hub.queries import Answer, Format, Question
 from twinwatch.hub.refusals import invalid
 from twinwatch.hub.views import Range
-from twinwatch.hub.views_queries import Lines, SeriesList, Uptime
+from twinwatch.hub.views_queries import Lines, SeriesList, Storage, Uptime
 
 router = APIRouter(prefix="/api/v1", tags=["samples"], route_class=PersonsRoute)
 
@@ -106,6 +106,13 @@ async def series(
     await hub.fleet.one(person, server_id)
     found = await hub.queries.series(person, server_id, metric, _labels(label))
     return _json({"series": [{"id": one.id, "metric": one.metric, "labels": one.labels} for one in found]})
+
+
+@router.get("/storage")
+async def storage(organization_id: UUID, hub: Hub, person: SignedIn) -> Storage:
+    """How many samples of the organization are kept, and for how long."""
+    stats, days = await hub.queries.kept(person, organization_id)
+    return Storage(samples=stats.samples, size_bytes=stats.size_bytes, oldest=stats.oldest, retention_days=days)
 
 
 @router.get("/servers/{server_id}/export", response_class=StreamingResponse)

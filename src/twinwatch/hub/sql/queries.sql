@@ -12,3 +12,6 @@ select s.id, o.plan, o.retention_days
 from public.servers as s
 join public.organizations as o on o.id = s.organization_id
 where s.id = any (%(servers)s::uuid[])
+
+-- name: plan
+select plan, retention_days from public.organizations where id = %(organization)s

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -163,6 +164,24 @@ class TestReport:
     async def test_a_state_that_nobody_knows_is_not_understood(self, cast: Cast) -> None:
         body = {"checks": [{"name": "a", "monitor": "m", "state": "purple"}]}
         assert (await cast.agent.say("report", body)).problem.slug == "undecodable"
+
+    async def test_no_reading_mixes_two_reports(self, cast: Cast) -> None:
+        ones = [report_of(check("a")), Report((msgspec.structs.replace(MONITOR, name="other"),), (check("b"),))]
+        pairs = [(["systemd"], ["systemd:a"]), (["other"], ["systemd:b"])]
+
+        async def alternate() -> None:
+            for turn in range(60):
+                assert (await cast.agent.report(ones[turn % 2])).status == 204
+
+        await cast.agent.report(ones[1])
+        reporting = asyncio.create_task(alternate())
+        seen = []
+        while not reporting.done():
+            now = await checks_of(cast.viewer, cast.agent)
+            seen.append(([one["name"] for one in now["monitors"]], [one["name"] for one in now["checks"]]))
+        await reporting
+        assert all(one in pairs for one in seen)
+        assert all(pair in seen for pair in pairs)
 
     async def test_reports_in_json_are_taken_too(self, cast: Cast) -> None:
         reply = await cast.agent.client.post("/api/v1/agent/report", msgspec.json.encode(report_of(check("a"))))

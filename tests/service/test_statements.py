@@ -179,7 +179,7 @@ async def test_a_report_finds_its_checks_by_index(stage: HubStage, plans: Plans)
         "messages": [""] * 2,
         "sinces": [datetime.fromtimestamp(stage.clock.now() / 1000, UTC)] * 2,
     }
-    for statement in ("keep_checks", "checks"):
+    for statement in ("keep_checks", "read"):
         nodes = await plans.of("reports", statement, told)
         assert "Seq Scan" not in scans(nodes, "checks"), statement
 

@@ -81,16 +81,14 @@ class Reports:
             return await self._found(connection, server_id)
 
     async def _found(self, connection: Connection, server_id: UUID) -> tuple[UUID, Checks] | None:
-        asked = {"server": server_id}
-        row = await (await connection.execute(SQL["read"], asked)).fetchone()
+        row = await (await connection.execute(SQL["read"], {"server": server_id})).fetchone()
         if row is None:
             return None
-        checks = await (await connection.execute(SQL["checks"], asked)).fetchall()
         return row["organization_id"], Checks(
             server_id=server_id,
             hub_time=self._clock.now(),
             reported_at=None if row["updated_at"] is None else milliseconds(row["updated_at"]),
-            checks=[Check(**{**one, "since": milliseconds(one["since"])}) for one in checks],
+            checks=[Check.model_validate(one) for one in row["checks"]],
             monitors=[MonitorStanding.model_validate(one) for one in row["monitors"] or []],
         )
 

@@ -38,10 +38,13 @@ where (c.monitor, c.state, c.reason, c.message, c.since)
   is distinct from (excluded.monitor, excluded.state, excluded.reason, excluded.message, excluded.since)
 
 -- name: read
-select s.id, s.organization_id, r.monitors, r.updated_at
+-- All of a report in one statement: of two, the second can see a report that came after the first.
+select s.organization_id, r.monitors, r.updated_at, coalesce(c.checks, '[]') as checks
 from public.servers as s
 left join public.reports as r on r.server_id = s.id
+left join lateral (
+  select json_agg(json_build_object('name', name, 'monitor', monitor, 'state', state, 'reason', reason,
+    'message', message, 'since', (extract(epoch from since) * 1000)::bigint) order by name) as checks
+  from public.checks where server_id = s.id
+) as c on true
 where s.id = %(server)s
-
--- name: checks
-select name, monitor, state, reason, message, since from public.checks where server_id = %(server)s order by name

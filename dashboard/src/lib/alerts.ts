@@ -8,8 +8,9 @@ import {
   useQueryClient,
 } from "@tanstack/react-query";
 import { type Alert, type AlertDetail, type AlertState, hub, type Severity, taken } from "./api";
+import { reload, take } from "./cache";
 import { hubNow, learnHubTime } from "./clock";
-import { reload } from "./standing";
+import { meanwhile } from "./live";
 
 const OPEN = ["alerts", "open"] as const;
 const PAGE = 200;
@@ -20,6 +21,18 @@ const HISTORY_PAGE = 50;
 export type Open = { alerts: Alert[]; more: boolean };
 
 async function loadOpen({ signal }: { signal: AbortSignal }): Promise<Open> {
+  const [open, news] = await meanwhile(() => loadPages(signal));
+  // What was told while this was loaded may be newer.
+  return {
+    ...open,
+    alerts: news.reduce(
+      (alerts, event) => (event.type === "alert" ? withAlert(alerts, event.data) : alerts),
+      open.alerts,
+    ),
+  };
+}
+
+async function loadPages(signal: AbortSignal): Promise<Open> {
   const alerts: Alert[] = [];
   let before = "";
   for (let page = 0; page < PAGES; page += 1) {
@@ -133,8 +146,6 @@ const waiting = new Set<string>();
 /** An alert is another now: told by the live stream, at most once a second each. */
 export function takeAlert(cache: QueryClient, alert: Alert): void {
   cache.setQueryData<Open>(OPEN, (known) => known && { ...known, alerts: withAlert(known.alerts, alert) });
-  // What is being loaded at this moment may be older than this.
-  if (cache.isFetching({ queryKey: OPEN }) > 0) reload(cache, OPEN);
   if (cache.getQueryData(["alert", alert.id]) !== undefined) {
     cache.setQueryData<AlertDetail>(["alert", alert.id], (known) => known && { ...known, alert });
     reload(cache, ["alert", alert.id]);
@@ -195,7 +206,7 @@ export function useAcknowledgeByLink(key: string, token: string) {
   const cache = useQueryClient();
   return useMutation({
     mutationFn: (name: string) => taken(hub.POST("/api/v1/alerts/linked", { body: { key, token, name } })),
-    onSuccess: (linked) => cache.setQueryData(["linked", key, token], linked),
+    onSuccess: (linked) => take(cache, ["linked", key, token], linked),
   });
 }
 

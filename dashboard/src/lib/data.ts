@@ -10,11 +10,12 @@ import {
 import { useEffect, useMemo, useRef, useState } from "react";
 import { takeAlert } from "./alerts";
 import { hub, Problem, type Server, taken } from "./api";
+import { reload, take } from "./cache";
 import { learnHubTime } from "./clock";
-import { onLive, openLive, watchServer } from "./live";
+import { type LiveEvent, meanwhile, onLive, openLive, watchServer } from "./live";
 import { type Columns, type Frame, frameOf, INSTANCE } from "./series";
 import type { Presence } from "./session";
-import { reload, takeStanding } from "./standing";
+import { takeStanding } from "./standing";
 import { takeBundle } from "./telling";
 
 /** How long the live tail of a server is kept; ranges are loaded again well before. */
@@ -40,9 +41,9 @@ export function makeQueryClient(): QueryClient {
 const servers = queryOptions({
   queryKey: ["servers"],
   queryFn: async ({ signal }) => {
-    const answer = await taken(hub.GET("/api/v1/servers", { signal }));
+    const [answer, news] = await meanwhile(() => taken(hub.GET("/api/v1/servers", { signal })));
     learnHubTime(answer.hub_time);
-    return answer.servers;
+    return news.reduce(withNews, answer.servers);
   },
 });
 
@@ -190,13 +191,9 @@ export function useLiveData(presence: Presence): void {
           reload(cache, ["configuration"]);
         }
       } else if (event.type === "server") {
-        const { data } = event;
-        cache.setQueryData(servers.queryKey, (known) => merged(known, data));
-        cache.setQueryData(["server", data.id], data);
+        takeServer(cache, event.data);
       } else if (event.type === "gone") {
-        cache.setQueryData(servers.queryKey, (known) =>
-          known?.filter((server) => server.id !== event.data.server_id),
-        );
+        cache.setQueryData(servers.queryKey, (known) => known && withNews(known, event));
         cache.removeQueries({ queryKey: ["server", event.data.server_id] });
       } else if (event.type === "checks") {
         takeStanding(cache, event.data);
@@ -214,9 +211,18 @@ export function useLiveData(presence: Presence): void {
   }, [cache, signedIn, signedOut]);
 }
 
-function merged(known: Server[] | undefined, server: Server): Server[] | undefined {
-  if (known === undefined) return undefined;
-  return known.some((each) => each.id === server.id)
+/** A server as it is now: by itself and in the list. */
+function takeServer(cache: QueryClient, server: Server): void {
+  take(cache, ["server", server.id], server);
+  cache.setQueryData(servers.queryKey, (known) => known && withNews(known, { type: "server", data: server }));
+}
+
+/** The servers after what the live stream told of one. */
+export function withNews(known: Server[], event: LiveEvent): Server[] {
+  if (event.type === "gone") return known.filter(({ id }) => id !== event.data.server_id);
+  if (event.type !== "server") return known;
+  const server = event.data;
+  return known.some(({ id }) => id === server.id)
     ? known.map((each) => (each.id === server.id ? server : each))
     : [...known, server];
 }
@@ -266,10 +272,7 @@ export function useRename() {
       taken(
         hub.PATCH("/api/v1/servers/{server_id}", { params: { path: { server_id: id } }, body: { name } }),
       ),
-    onSuccess: (server) => {
-      cache.setQueryData(["server", server.id], server);
-      cache.setQueryData(servers.queryKey, (known) => merged(known, server));
-    },
+    onSuccess: (server) => takeServer(cache, server),
   });
 }
 
@@ -284,10 +287,7 @@ export function useServerSettings() {
           body: { tags, fast },
         }),
       ),
-    onSuccess: (server) => {
-      cache.setQueryData(["server", server.id], server);
-      cache.setQueryData(servers.queryKey, (known) => merged(known, server));
-    },
+    onSuccess: (server) => takeServer(cache, server),
   });
 }
 
@@ -297,7 +297,10 @@ export function useDelete() {
     mutationFn: (id: string) =>
       taken(hub.DELETE("/api/v1/servers/{server_id}", { params: { path: { server_id: id } } })),
     onSuccess: (_nothing, id) =>
-      cache.setQueryData(servers.queryKey, (known) => known?.filter((server) => server.id !== id)),
+      cache.setQueryData(
+        servers.queryKey,
+        (known) => known && withNews(known, { type: "gone", data: { server_id: id } }),
+      ),
   });
 }
 

@@ -81,7 +81,7 @@ async function read(signal: AbortSignal, alive: () => void): Promise<void> {
       event.missed = missed;
       missed = false;
     }
-    for (const listener of eventListeners) listener(event);
+    tell(event);
   }
 }
 
@@ -160,6 +160,22 @@ export function watchServer(id: string): () => void {
     serverId = null;
     restart();
   };
+}
+
+/** Tells an event to all who listen. */
+export function tell(event: LiveEvent): void {
+  for (const listener of eventListeners) listener(event);
+}
+
+/** The result of the work, and what the stream told in the meantime: it may be newer than the result. */
+export async function meanwhile<T>(work: () => Promise<T>): Promise<[T, LiveEvent[]]> {
+  const told: LiveEvent[] = [];
+  const stop = onLive((event) => void told.push(event));
+  try {
+    return [await work(), told];
+  } finally {
+    stop();
+  }
 }
 
 export function onLive(listener: (event: LiveEvent) => void): () => void {

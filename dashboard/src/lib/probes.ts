@@ -7,8 +7,8 @@ import {
   useQueryClient,
 } from "@tanstack/react-query";
 import { hub, type Probe, Problem, type SaveProbe, taken } from "./api";
+import { reload, take } from "./cache";
 import { hubNow, learnHubTime } from "./clock";
-import { reload } from "./standing";
 
 const LOOK_MS = 10_000;
 const PAGE = 500;
@@ -111,7 +111,7 @@ type Listed = Awaited<ReturnType<typeof load>>;
 
 /** One probe as it is now: in the list too, from which forms begin. */
 function takeProbe(cache: QueryClient, probe: Probe): void {
-  cache.setQueryData(["probe", probe.id], probe);
+  take(cache, ["probe", probe.id], probe);
   cache.setQueryData<Listed>(
     ["probes", probe.organization_id],
     (known) =>

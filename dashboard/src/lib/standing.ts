@@ -1,13 +1,8 @@
 /** How a server's checks and monitors stand, and its configuration: cached answers, kept fresh by the live stream. */
-import {
-  type QueryClient,
-  type QueryKey,
-  useMutation,
-  useQuery,
-  useQueryClient,
-} from "@tanstack/react-query";
+import { type QueryClient, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect } from "react";
 import { type Checks, type Configuration, hub, Problem, taken } from "./api";
+import { reload, take } from "./cache";
 import { learnHubTime } from "./clock";
 import { watchServer } from "./live";
 
@@ -71,9 +66,7 @@ export function useSaveConfiguration(id: string) {
           body: wanted,
         }),
       ),
-    onSuccess: (saved) => {
-      cache.setQueryData(["configuration", id], saved);
-    },
+    onSuccess: (saved) => take(cache, ["configuration", id], saved),
     onError: (problem) => {
       // Somebody else was faster: what they saved is needed to decide.
       if (problem instanceof Problem && problem.status === 409)
@@ -85,30 +78,25 @@ export function useSaveConfiguration(id: string) {
 /** A report has come: the checks with it, or only word of it. */
 export function takeStanding(cache: QueryClient, news: Partial<Checks> & { server_id: string }): void {
   const id = news.server_id;
-  const before = cache.getQueryData<Checks>(["checks", id])?.monitors;
-  if (before !== undefined && namesOf(news.monitors) !== namesOf(before)) {
+  const known = cache.getQueryData<Checks>(["checks", id]);
+  if (known !== undefined && namesOf(news.monitors) !== namesOf(known.monitors)) {
     // Other monitors have other charts.
     reload(cache, ["catalogue", id]);
     reload(cache, ["latest", id]);
   }
   if (news.checks !== undefined && news.monitors !== undefined)
-    cache.setQueryData<Checks>(["checks", id], (known) => ({
+    take<Checks>(cache, ["checks", id], {
       hub_time: 0,
       reported_at: null,
       checks: [],
       monitors: [],
       ...known,
       ...news,
-    }));
+    });
   else reload(cache, ["checks", id]);
   reload(cache, ["configuration", id]);
 }
 
 function namesOf(monitors: Checks["monitors"] | undefined): string {
   return (monitors ?? []).map(({ name, type }) => `${type} ${name}`).join("\n");
-}
-
-/** Loads again; an answer that is on its way may be older than what has just been heard of, so it is not waited for. */
-export function reload(cache: QueryClient, queryKey: QueryKey): void {
-  void cache.cancelQueries({ queryKey }).then(() => cache.invalidateQueries({ queryKey }));
 }

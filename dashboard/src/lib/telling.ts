@@ -11,7 +11,7 @@ import {
   type ScopedRule,
   taken,
 } from "./api";
-import { reload } from "./standing";
+import { reload, take } from "./cache";
 
 const KINDS = ["channels", "policies", "rules", "silences"] as const;
 
@@ -96,7 +96,7 @@ export function useSavePolicies(organizationId: string) {
   return useMutation({
     mutationFn: (policies: Policy[]) =>
       taken(hub.PUT("/api/v1/policies", { ...of(organizationId), body: { policies } })),
-    onSuccess: (saved) => cache.setQueryData(["policies", organizationId], saved),
+    onSuccess: (saved) => take(cache, ["policies", organizationId], saved),
   });
 }
 
@@ -158,7 +158,7 @@ export function useAddSilence() {
   return useMutation({
     mutationFn: (wanted: NewSilence) => taken(hub.POST("/api/v1/silences", { body: wanted })),
     onSuccess: (all, { organization_id }) => {
-      cache.setQueryData(["silences", organization_id], all);
+      take(cache, ["silences", organization_id], all);
       reload(cache, ["alerts"]);
       reload(cache, ["alert"]);
     },

@@ -74,13 +74,19 @@ class Compaction:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._unreadable: set[tuple[date, UUID]] = set()
+        """What the last round could not read, by its hour or day."""
+        self._met: set[tuple[date, UUID]] = set()
+        """What this one could not read so far."""
 
     async def round(self, now: int, retention: Retention) -> Done:
         """Takes what is closed by now. Whatever another hub is at is left to it."""
         done = Done()
+        self._met = set()
         try:
             await self._hours(now, done)
             await self._days(now, retention, done)
+            self._unreadable = self._met
         except NotLeading:
             log.debug("another hub compacts")
         return done
@@ -107,7 +113,9 @@ class Compaction:
                         await self._take(hour, servers, done)
                         break
                     except Unreadable as err:
-                        log.error("batches of the hour from %s cannot be read, and stay in the log: %s", hour, err)
+                        self._pass_over(
+                            hour, err, "batches of the hour from %s cannot be read, and stay in the log: %s"
+                        )
                         servers = [one for one in servers if one not in err.servers]
             async with self._database.as_worker() as connection:
                 await connection.execute(SQL["empty_hour"], {"hour": hour})
@@ -153,12 +161,19 @@ class Compaction:
                 try:
                     await self._merge(row["server_id"], row["day"], retention)
                 except Unreadable as err:
-                    log.error("%s cannot be merged, and stays in its segments: %s", row["day"], err)
+                    self._pass_over(row["day"], err, "%s cannot be merged, and stays in its segments: %s")
                 else:
                     done.days += 1
             if len(rows) < DAYS:
                 return
             asked |= {"after_day": rows[-1]["day"], "after": rows[-1]["server_id"]}
+
+    def _pass_over(self, when: date, unreadable: Unreadable, message: str) -> None:
+        """Tells of it once: it is met again in every round, until somebody repairs it or its time is over."""
+        found = {(when, server) for server in unreadable.servers}
+        if not found <= self._unreadable:
+            log.error(message, when, unreadable)
+        self._met |= found
 
     async def _merge(self, server_id: UUID, day: date, retention: Retention) -> None:
         what = {"server": server_id, "day": day}

@@ -282,19 +282,27 @@ async def _answers(connection: Connection, server_id: UUID, keys: Sequence[str])
 
 def _answer(row: DictRow, notes: Sequence[DictRow]) -> AlertAnswer:
     mine = [note for note in notes if note["teller"] == "hub" and note["occasion"] != "resolved"]
-    # What the agent is trying, the hub tells if that is lost: until then nobody has told.
-    tried = any(note["teller"] == "agent" and note["state"] == "sending" for note in notes)
+    # What the agent is trying, the hub tells if that is lost: until then that channel is told by nobody.
+    tried = {note["channel_id"] for note in notes if note["teller"] == "agent" and note["state"] == "sending"}
+    made_good = {note["channel_id"] for note in mine if _was_tried(note)}
     nobody = bool(row["late"] or row["suppressed"] or row["silenced_until"] is not None or not (mine or tried))
     given_up = [note for note in mine if note["state"] in ("refused", "given-up")]
     return AlertAnswer(
         key=row["key"],
         accepted=nobody or not mine or len(given_up) < len(mine),
-        told=nobody or row["told_at"] is not None,
+        told=nobody or (row["told_at"] is not None and tried <= made_good),
         will_notify_by=milliseconds(row["agent_until"]) if row["agent_until"] else 0,
         fence=row["fence"],
         closed=row["state"] == "resolved" and row["resolved_why"] in ("closed", "unknown"),
         acknowledged=row["state"] == "acknowledged",
     )
+
+
+def _was_tried(note: DictRow) -> bool:
+    """Whether the hub has begun to tell it, so that its end is the hub's to tell as well."""
+    if note["state"] == "waiting":
+        return bool(note["attempts"])
+    return bool(note["state"] != "cancelled")
 
 
 def _uuid(channel: str) -> UUID | None:

@@ -14,7 +14,8 @@ where alert_id = %(alert)s and state = 'waiting' and teller = 'hub' and not_afte
 returning channel_id
 
 -- name: notes
-select n.alert_id, n.state, n.occasion, n.teller from public.notifications as n where n.alert_id = any (%(alerts)s)
+select n.alert_id, n.channel_id, n.state, n.attempts, n.occasion, n.teller
+from public.notifications as n where n.alert_id = any (%(alerts)s)
 
 -- name: evidence
 update public.alerts set evidence = %(evidence)s where id = %(id)s

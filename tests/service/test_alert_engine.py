@@ -124,6 +124,24 @@ async def test_a_beginning_that_is_under_way_when_the_agent_says_the_end_has_an_
     assert [occasion for occasion, _ in desk.told("chat")] == ["firing", "resolved"]
 
 
+async def test_where_tries_of_both_are_in_doubt_one_says_the_end(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    take = desk.office.take
+
+    async def busy(kind: str, to: str, note: Note) -> Any:
+        return Retry("busy") if note.subjects[0].occasion == "firing" else await take(kind, to, note)
+
+    monkeypatch.setattr(desk.office, "take", busy)
+    first = fired(desk.agent)
+    await desk.agent.events(first)
+    await desk.passes(2 * GAP)
+    now = desk.stage.clock.now()
+    ends = (Told(desk.channels["chat"], now, "trying", occasion="resolved"),)
+    await desk.agent.events(event(desk.agent, "resolved", first, why="recovered", told=ends))
+    await desk.passes(2 * GAP)
+    assert desk.told("chat") == [], "its agent says it there, whose try may have arrived as well"
+    assert desk.told("ops") == [("resolved", first.title)]
+
+
 async def test_a_warning_is_told_by_the_hub_once_the_agent_has_left_it_to_the_hub(desk: Desk) -> None:
     first = fired(desk.agent, severity="warning", order="hub_first")
     found = answer(await desk.agent.events(first))

@@ -78,7 +78,8 @@ def test_a_critical_alert_and_what_is_being_tried_are_one_decision() -> None:
     assert table.kinds()[1:] == [("told", ["c1 delivered"]), ("told", ["c2 refused"])]
     table.now += 60 * SECOND
     table.fail("up")
-    assert table.kinds()[3:] == [("resolved", [])]
+    assert table.kinds()[3:] == [("resolved", ["c1 trying"])], "the hub knows whose the end is to say"
+    assert [told.occasion for told in table.events[3].told] == ["resolved"]
     assert [(one.channel, one.occasion) for one in alert.tellings if not one.over] == [("c1", "resolved")]
     table.desk.delivered(alert, alert.tellings[2], table.now, "")
     assert table.desk.alerts == [], "it is over once everybody knows who is to"

@@ -368,7 +368,8 @@ class Desk:
                 if not telling.over:
                     alert.outlive(telling)
             alert.follow("resolved", now)
-            self._event(alert, "resolved", at)
+            ends = [one for one in alert.tellings if one.occasion == "resolved" and not one.channel.startswith(FILE)]
+            self._event(alert, "resolved", at, [told_of(one, now) for one in ends])
         self._keep(alert)
 
     def _ended(self, alert: Alert, telling: Telling, now: int) -> None:

@@ -176,9 +176,10 @@ class Engine:
         tellers = {"hub", "agent"} if for_agent else {"hub"}
         told = {note["channel_id"] for note in notes if note["teller"] in tellers and _may_arrive(note)}
         if actor == "agent" and not for_agent:
-            # A channel that both have told of it hears its end from whoever says that it is over; but where ours is
-            # still under way it comes after that, and needs an end of its own.
-            theirs = {note["channel_id"] for note in notes if note["teller"] == "agent" and _arrived(note)}
+            # A channel that both have told of it, or may have, hears its end from whoever says that it is over; but
+            # where ours is still under way it comes after that, and needs an end of its own.
+            said = [note for note in notes if note["teller"] == "agent"]
+            theirs = {note["channel_id"] for note in said if _arrived(note) or note["occasion"] == "resolved"}
             sending = {note["channel_id"] for note in notes if note["teller"] == "hub" and note["state"] == "sending"}
             told -= theirs - sending
         await self._cancel(connection, row, "it was resolved before it was sent", now)

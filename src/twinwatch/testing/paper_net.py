@@ -26,6 +26,8 @@ from twinwatch.world.net import Family, NetFailed, Step, Stream, TlsFacts, TlsWa
 from twinwatch.world.net.naming import literal
 
 KINDS = ("name ", "tcp ", "tls ", "dns ", "ping ")
+FIRST_INSTANT, LAST_INSTANT = -62_135_596_800_000, 253_402_300_799_000
+"""Of the years 1 to 9999, ms UTC."""
 OURS = ("our-dns-failed", "no-route", "not-permitted", "our-socket-failed")
 
 
@@ -121,6 +123,8 @@ class PaperStream:
             said: Any = msgspec.json.decode(self._facts or "")
             error, reason = str(said.pop("error", "")), str(said.pop("reason", "tls-invalid"))
             facts = msgspec.convert(said, TlsFacts)
+            if facts.not_after is not None and not FIRST_INSTANT <= facts.not_after <= LAST_INSTANT:
+                raise TypeError("no time of a certificate")
         except (msgspec.MsgspecError, AttributeError, TypeError, RecursionError) as err:
             raise NetFailed("tls", "tls-failed", f"{self._place}: TLS failed: wrong version number") from err
         if error and wanted.verify:

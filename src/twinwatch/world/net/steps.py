@@ -48,7 +48,7 @@ class TlsFacts:
     version: str
     cipher: str
     not_after: int | None = None
-    """None where the certificate cannot be read."""
+    """In the years 1 to 9999, which are all that a certificate can name; None where it cannot be read."""
     subject: str = ""
     issuer: str = ""
     names: tuple[str, ...] = ()

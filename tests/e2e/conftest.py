@@ -141,7 +141,11 @@ class Eyes:
         page.on("pageerror", lambda error: self.complaints.append(f"{page.url}: {error}"))
         page.on(
             "console",
-            lambda message: self.complaints.append(f"{page.url}: {message.text}") if message.type == "error" else None,
+            lambda message: (
+                self.complaints.append(f"{page.url}: {message.text} ({message.location['url']})")
+                if message.type == "error"
+                else None
+            ),
         )
         return page
 

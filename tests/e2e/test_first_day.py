@@ -18,7 +18,7 @@ from pathlib import Path
 
 from playwright.sync_api import expect
 
-from tests.e2e.conftest import EMAIL, PASSWORD, Eyes, Stack, sign_in, wait
+from tests.e2e.conftest import EMAIL, PASSWORD, Eyes, Stack, opened, sign_in, wait
 
 ME = socket.gethostname()
 
@@ -169,6 +169,33 @@ def test_the_shown_commands_bring_a_server_that_is_late_then_down_when_it_stops(
         "button", name=re.compile("Delete|Remove", re.I)
     ).click()
     expect(page.get_by_test_id("server-row")).to_have_count(1)
+
+
+def test_who_signs_out_is_out_in_every_tab_whether_or_not_the_hub_hears_of_it(stack: Stack, eyes: Eyes) -> None:
+    page = opened(stack, eyes, "/alerts/")
+    other = page.context.new_page()
+    other.goto(f"{stack.url}/settings/")
+    other.locator('[data-testid="live"][data-live="open"]').wait_for()
+    page.context.route("**/auth/v1/logout**", lambda route: route.fulfill(status=503))
+    page.get_by_role("button", name=f"Account of {EMAIL}").click()
+    page.get_by_role("menuitem", name="Sign out").click()
+    for tab in (page, other):
+        expect(tab.get_by_role("button", name="Sign in")).to_be_visible()
+        tab.goto(f"{stack.url}/settings/")
+        expect(tab.get_by_role("button", name="Sign in")).to_be_visible()
+    eyes.complaints[:] = [one for one in eyes.complaints if "status of 503" not in one]
+
+
+def test_a_hub_that_is_away_for_a_moment_signs_nobody_out(stack: Stack, eyes: Eyes) -> None:
+    page = opened(stack, eyes, "/settings/")
+    page.context.route("**/auth/v1/token**", lambda route: route.fulfill(status=500))
+    page.context.route("**/api/v1/me", lambda route: route.fulfill(status=401))
+    with page.expect_response("**/auth/v1/token**"):
+        page.reload()
+    page.context.unroute("**/auth/v1/token**")
+    page.context.unroute("**/api/v1/me")
+    expect(page.get_by_test_id("kept")).to_contain_text("stay for 400 days")
+    eyes.complaints[:] = [one for one in eyes.complaints if "status of 401" not in one and "status of 500" not in one]
 
 
 def test_every_page_fits_a_phone_and_the_dark(stack: Stack, eyes: Eyes) -> None:

@@ -16,7 +16,9 @@ const OPEN = ["alerts", "open"] as const;
 const PAGE = 200;
 /** So many open ones are shown; where more are, they are counted as "more". */
 const PAGES = 5;
+const HISTORY = ["alerts", "history"] as const;
 const HISTORY_PAGE = 50;
+const LOOK_MS = 700;
 
 export type Open = { alerts: Alert[]; more: boolean };
 
@@ -97,7 +99,7 @@ export type Wanted = {
 /** Alerts of old and of now, newest first, page by page. */
 export function useAlertHistory(wanted: Wanted, span: Span) {
   return useInfiniteQuery({
-    queryKey: ["alerts", "history", wanted, span],
+    queryKey: [...HISTORY, wanted, span],
     queryFn: async ({ signal, pageParam }: { signal: AbortSignal; pageParam: string }) => {
       const since = "lengthMs" in span ? Math.round(hubNow()) - span.lengthMs : span.since;
       const to = "lengthMs" in span ? null : span.to;
@@ -141,22 +143,32 @@ export function useAlert(id: string) {
   });
 }
 
-const waiting = new Set<string>();
+const waiting = new WeakSet<QueryClient>();
 
 /** An alert is another now: told by the live stream, at most once a second each. */
 export function takeAlert(cache: QueryClient, alert: Alert): void {
   cache.setQueryData<Open>(OPEN, (known) => known && { ...known, alerts: withAlert(known.alerts, alert) });
-  if (cache.getQueryData(["alert", alert.id]) !== undefined) {
-    cache.setQueryData<AlertDetail>(["alert", alert.id], (known) => known && { ...known, alert });
-    reload(cache, ["alert", alert.id]);
-  }
-  // A hundred servers may be lost at once: their history is loaded again once.
-  if (waiting.has("history")) return;
-  waiting.add("history");
-  setTimeout(() => {
-    waiting.delete("history");
-    reload(cache, ["alerts", "history"]);
-  }, 700);
+  cache.setQueryData<AlertDetail>(["alert", alert.id], (known) => known && { ...known, alert });
+  reload(cache, ["alert", alert.id]);
+  reloadHistory(cache);
+}
+
+/**
+ * A hundred servers may be lost at once: their history is loaded again once. Pages that are on their way are waited for: a
+ * person has asked for them, or they would never arrive while there is so much news.
+ */
+function reloadHistory(cache: QueryClient): void {
+  if (waiting.has(cache)) return;
+  waiting.add(cache);
+  const again = () => {
+    if (cache.isFetching({ queryKey: HISTORY }) > 0) {
+      setTimeout(again, LOOK_MS);
+      return;
+    }
+    waiting.delete(cache);
+    void cache.invalidateQueries({ queryKey: HISTORY });
+  };
+  setTimeout(again, LOOK_MS);
 }
 
 /** The open alerts after one of them has changed, newest first. */

@@ -5,7 +5,7 @@
  */
 import createClient from "openapi-fetch";
 import type { components, paths } from "./api.gen";
-import { accessToken, forgetSession, renewToken } from "./session";
+import { accessToken, renewToken, signOut } from "./session";
 
 type Schemas = components["schemas"];
 export type Server = Schemas["Server"];
@@ -121,25 +121,24 @@ export async function problemOf(response: Response, body?: unknown): Promise<Pro
   });
 }
 
-/** Fetch with the person's token; a token that was refused is renewed once, then the session is forgotten. */
+function failed(error: unknown): never {
+  throw error instanceof DOMException && error.name === "AbortError" ? error : unreachable();
+}
+
+/** Fetch with the person's token; a token that was refused is renewed once, then the session is ended. */
 export async function authorizedFetch(request: Request): Promise<Response> {
   const again = request.clone();
-  const token = await accessToken();
+  const token = await accessToken().catch(failed);
   if (token) request.headers.set("Authorization", `Bearer ${token}`);
-  const response = await fetch(request).catch((error: unknown) => {
-    if (error instanceof DOMException && error.name === "AbortError") throw error;
-    throw unreachable();
-  });
+  const response = await fetch(request).catch(failed);
   if (response.status !== 401 || !token) return response;
-  const renewed = await renewToken(token);
+  const renewed = await renewToken(token).catch(failed);
   if (renewed === null) {
-    await forgetSession();
+    await signOut();
     return response;
   }
   again.headers.set("Authorization", `Bearer ${renewed}`);
-  return fetch(again).catch(() => {
-    throw unreachable();
-  });
+  return fetch(again).catch(failed);
 }
 
 export const hub = createClient<paths>({

@@ -1,8 +1,8 @@
 /**
- * Two ways to tell the cache of news. In both, an answer that is on its way when the news come is not waited for: it may
+ * Ways to tell the cache of news. In each, an answer that is on its way when the news come is not waited for: it may
  * have been read before them, and would put what was in the place of what is.
  */
-import type { QueryClient, QueryKey } from "@tanstack/react-query";
+import type { Query, QueryClient, QueryKey } from "@tanstack/react-query";
 
 /** This is the newest that is known. */
 export function take<T>(cache: QueryClient, queryKey: QueryKey, news: T): void {
@@ -13,4 +13,10 @@ export function take<T>(cache: QueryClient, queryKey: QueryKey, news: T): void {
 /** What is known is old: loads it again. */
 export function reload(cache: QueryClient, queryKey: QueryKey): void {
   void cache.cancelQueries({ queryKey }).then(() => cache.invalidateQueries({ queryKey }));
+}
+
+/** The same of all whose key begins with such a word. */
+export function reloadKinds(cache: QueryClient, wanted: (kind: string) => boolean): void {
+  const predicate = ({ queryKey: [kind] }: Query) => wanted(String(kind));
+  void cache.cancelQueries({ predicate }).then(() => cache.invalidateQueries({ predicate }));
 }

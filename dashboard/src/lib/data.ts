@@ -10,13 +10,12 @@ import {
 import { useEffect, useMemo, useRef, useState } from "react";
 import { takeAlert } from "./alerts";
 import { hub, Problem, type Server, taken } from "./api";
-import { reload, take } from "./cache";
+import { reloadKinds, take } from "./cache";
 import { learnHubTime } from "./clock";
 import { type LiveEvent, meanwhile, onLive, openLive, watchServer } from "./live";
 import { type Columns, type Frame, frameOf, INSTANCE } from "./series";
-import type { Presence } from "./session";
 import { takeStanding } from "./standing";
-import { takeBundle } from "./telling";
+import { KINDS, takeBundle } from "./telling";
 
 /** How long the live tail of a server is kept; ranges are loaded again well before. */
 const TAIL_MS = 30 * 60_000;
@@ -168,29 +167,13 @@ export function useRange(ask: {
 }
 
 /** Keeps the cached servers true while the stream is open. Mounted once, inside. */
-export function useLiveData(presence: Presence): void {
+export function useLiveData(signedIn: boolean): void {
   const cache = useQueryClient();
-  const signedIn = presence.status === "in";
-  const signedOut = presence.status === "out";
   useEffect(() => {
-    if (!signedIn) {
-      // The next person at this screen starts with nothing of the last one's.
-      if (signedOut) cache.clear();
-      return;
-    }
+    if (!signedIn) return;
     const stop = onLive((event) => {
-      if (event.type === "hello") {
-        // After a break anything may be old. After a mere change of server only what was loaded before the stream was
-        // open can lack a sample.
-        void cache.invalidateQueries({
-          predicate: ({ queryKey: [kind], state }) =>
-            event.missed ? kind !== "status" && kind !== "me" : kind === "range" && state.dataUpdatedAt > 0,
-        });
-        if (!event.missed) {
-          reload(cache, ["checks"]);
-          reload(cache, ["configuration"]);
-        }
-      } else if (event.type === "server") {
+      if (event.type === "hello") takeHello(cache, event.after);
+      else if (event.type === "server") {
         takeServer(cache, event.data);
       } else if (event.type === "gone") {
         cache.setQueryData(servers.queryKey, (known) => known && withNews(known, event));
@@ -208,7 +191,24 @@ export function useLiveData(presence: Presence): void {
       stop();
       close();
     };
-  }, [cache, signedIn, signedOut]);
+  }, [cache, signedIn]);
+}
+
+const OF_ONE_SERVER = ["checks", "configuration"];
+const OF_ALL = [...OF_ONE_SERVER, "servers", "server", "alerts", "alert", ...KINDS];
+
+/** A stream is open: what was read before may be old by now, and what is on its way as well. */
+function takeHello(cache: QueryClient, after: "start" | "break" | "move"): void {
+  if (after === "break") {
+    reloadKinds(cache, (kind) => kind !== "status" && kind !== "me");
+    return;
+  }
+  const told = after === "start" ? OF_ALL : OF_ONE_SERVER;
+  reloadKinds(cache, (kind) => told.includes(kind));
+  // Only what was loaded before can lack a sample.
+  void cache.invalidateQueries({
+    predicate: ({ queryKey: [kind], state }) => kind === "range" && state.dataUpdatedAt > 0,
+  });
 }
 
 /** A server as it is now: by itself and in the list. */

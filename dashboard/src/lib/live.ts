@@ -2,8 +2,10 @@
  * The live stream: one connection per tab, server-sent events over fetch (an EventSource could not carry the token).
  *
  * Invariants: silence of more than 40 s counts as lost (the hub sends a comment every 15 s); a lost connection is tried
- * again after 1, 2, 4 … 30 s, at once when the device comes online or the tab comes back; whoever listens is told of every
- * `hello`, so that it can load what it missed.
+ * again after 1, 2, 4 … 30 s, at once when the device comes online or the tab comes back; a stream that follows another
+ * server is open before the one before it ends; whoever listens is told of every `hello`, so that it can load what it
+ * missed. A tab that nobody looks at closes its stream after a minute: over HTTP/1.1 a browser has six connections to a
+ * hub, for all tabs together.
  */
 import { EventSourceParserStream } from "eventsource-parser/stream";
 import { useSyncExternalStore } from "react";
@@ -12,11 +14,8 @@ import { learnHubTime } from "./clock";
 import type { Columns } from "./series";
 
 export type LiveEvent =
-  | {
-      type: "hello";
-      data: { hub_time: number } /** Whether the stream before this one broke off. */;
-      missed: boolean;
-    }
+  /** A stream is open. `after` a start nothing was heard before, after a break something was missed, after a move nothing. */
+  | { type: "hello"; data: { hub_time: number }; after: "start" | "break" | "move" }
   | { type: "server"; data: Server }
   | { type: "samples"; data: Columns & { server_id: string } }
   | { type: "checks"; data: Partial<Checks> & { server_id: string } }
@@ -31,6 +30,7 @@ export type LiveStatus = {
 };
 
 const SILENCE_MS = 40_000;
+const HIDDEN_MS = 60_000;
 const OFF: LiveStatus = { state: "off", since: 0 };
 
 let status: LiveStatus = OFF;
@@ -39,6 +39,9 @@ let wanted = false;
 let attempt = 0;
 let missed = false;
 let running: AbortController | null = null;
+/** The stream that is heard until the one that is to follow it is open. */
+let former: AbortController | null = null;
+let hiding: ReturnType<typeof setTimeout> | null = null;
 let retry: ReturnType<typeof setTimeout> | null = null;
 
 const statusListeners = new Set<() => void>();
@@ -59,8 +62,6 @@ async function read(signal: AbortSignal, alive: () => void): Promise<void> {
   });
   const response = await authorizedFetch(request);
   if (!response.ok || response.body === null) throw new Error(`live stream refused: ${response.status}`);
-  attempt = 0;
-  become("open");
   const heard = new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({
     transform(chunk, controller) {
       alive();
@@ -78,8 +79,12 @@ async function read(signal: AbortSignal, alive: () => void): Promise<void> {
     const event = { type: value.event ?? "message", data: JSON.parse(value.data) } as LiveEvent;
     if (event.type === "hello") {
       learnHubTime(event.data.hub_time);
-      event.missed = missed;
+      event.after = missed ? "break" : former === null ? "start" : "move";
       missed = false;
+      attempt = 0;
+      former?.abort();
+      former = null;
+      become("open");
     }
     tell(event);
   }
@@ -101,6 +106,11 @@ async function connect(): Promise<void> {
     // Whatever ended the stream, the answer is the same: say so and try again.
   } finally {
     clearTimeout(silence);
+    own.abort();
+  }
+  if (former === own) {
+    former = null;
+    missed = true;
   }
   if (running !== own || !wanted) return;
   missed = true;
@@ -110,12 +120,28 @@ async function connect(): Promise<void> {
   retry = setTimeout(connect, delay);
 }
 
-function restart(): void {
+function end(): void {
   running?.abort();
-  running = null;
+  former?.abort();
+  running = former = null;
   if (retry !== null) clearTimeout(retry);
   retry = null;
+}
+
+function restart(): void {
+  end();
   if (wanted) void connect();
+}
+
+/** Goes on with another server. */
+function move(): void {
+  if (running === null || status.state !== "open") restart();
+  else {
+    // Where the one before has not been followed yet, it is still the one that is heard.
+    if (former === null) former = running;
+    else running.abort();
+    void connect();
+  }
 }
 
 function hurry(): void {
@@ -124,18 +150,42 @@ function hurry(): void {
   restart();
 }
 
+/** The network is another one: what is open may be dead, and does not know it yet. */
+function renew(): void {
+  missed = true;
+  attempt = 0;
+  restart();
+}
+
+function look(): void {
+  if (hiding !== null) clearTimeout(hiding);
+  hiding = null;
+  if (document.visibilityState === "hidden")
+    hiding = setTimeout(() => {
+      end();
+      missed = true;
+      become("off");
+    }, HIDDEN_MS);
+  else if (running === null) {
+    become("connecting");
+    restart();
+  } else hurry();
+}
+
 /** Opens the stream; the returned function closes it. */
 export function openLive(): () => void {
   wanted = true;
   become("connecting");
-  window.addEventListener("online", hurry);
-  document.addEventListener("visibilitychange", hurry);
+  window.addEventListener("online", renew);
+  document.addEventListener("visibilitychange", look);
   restart();
   return () => {
     wanted = false;
-    window.removeEventListener("online", hurry);
-    document.removeEventListener("visibilitychange", hurry);
-    restart();
+    missed = false;
+    window.removeEventListener("online", renew);
+    document.removeEventListener("visibilitychange", look);
+    if (hiding !== null) clearTimeout(hiding);
+    end();
     become("off");
   };
 }
@@ -147,7 +197,7 @@ export function watchServer(id: string): () => void {
   watchers.set(id, (watchers.get(id) ?? 0) + 1);
   if (serverId !== id) {
     serverId = id;
-    restart();
+    move();
   }
   return () => {
     const left = (watchers.get(id) ?? 1) - 1;
@@ -158,7 +208,7 @@ export function watchServer(id: string): () => void {
     watchers.delete(id);
     if (serverId !== id) return;
     serverId = null;
-    restart();
+    move();
   };
 }
 

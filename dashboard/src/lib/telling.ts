@@ -13,7 +13,8 @@ import {
 } from "./api";
 import { reload, take } from "./cache";
 
-const KINDS = ["channels", "policies", "rules", "silences"] as const;
+/** What a bundle is made of. */
+export const KINDS = ["channels", "policies", "rules", "silences"] as const;
 
 /** Rules, policies, silences, channels or tags are others now. */
 export function takeBundle(cache: QueryClient): void {

@@ -51,6 +51,11 @@ describe("where to go after signing in", () => {
     ["https://elsewhere.example/", "/"],
     ["//elsewhere.example/", "/"],
     ["/\\elsewhere.example/", "/"],
+    ["/\t/elsewhere.example/", "/"],
+    ["/\n\\elsewhere.example/", "/"],
+    ["/\u0000/elsewhere.example/", "/"],
+    ["///elsewhere.example/", "/"],
+    ["/alerts/history/?text=//x", "/alerts/history/?text=//x"],
     ["javascript:alert(1)", "/"],
     ["/sign-in/?next=/", "/"],
   ])("%s leads to %s", (raw, path) => {

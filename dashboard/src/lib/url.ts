@@ -148,7 +148,11 @@ export function adaptPath(rule: string, server: string): string {
   return `/rules/${writeState(ruleFields, new URLSearchParams(), { edit: "new", of: rule, server })}`;
 }
 
-/** Where to go after signing in: a path of this site only, whatever the address says. */
+const HERE = "http://here";
+
+/** Where to go after signing in: a path of this site only, whatever the address says, and however browsers read it. */
 export function safeNext(raw: string | null): string {
-  return raw !== null && /^\/(?![/\\])/.test(raw) && !raw.startsWith("/sign-in") ? raw : "/";
+  // Browsers drop tabs and line ends out of addresses, and take a backslash for a slash.
+  if (!raw?.startsWith("/") || /[\\\s\p{Cc}]/u.test(raw) || raw.startsWith("/sign-in")) return "/";
+  return URL.canParse(raw, HERE) && new URL(raw, HERE).origin === HERE ? raw : "/";
 }

@@ -33,7 +33,7 @@ import { TwinMark, Wordmark } from "@/ui/twin-mark";
 export function Shell({ children }: { children: ReactNode }) {
   const presence = usePresence();
   const router = useRouter();
-  useLiveData(presence);
+  useLiveData(presence.status === "in");
 
   useEffect(() => {
     if (presence.status !== "out") return;

@@ -122,6 +122,19 @@ def test_who_saves_second_is_told_who_was_first_and_loses_nothing(
     page = opened(stack, eyes, f"/server/configuration/?id={puppet.uuid}&edit=of:pages")
     page.get_by_label("Patience").fill("7s")
     path = f"/api/v1/servers/{puppet.uuid}/configuration"
+    before = ask(stack.url, "GET", path, token=told.token)
+    saved = False
+
+    def slowly(route: Route) -> None:
+        """The page does not hear of what they saved before it saves itself."""
+        nonlocal saved
+        saved |= route.request.method == "PUT"
+        if saved:
+            route.continue_()
+        else:
+            route.fulfill(json=before)
+
+    page.route(f"**{path}", slowly)
     theirs = ask(stack.url, "GET", path, token=told.token)
     theirs["monitors"].append({"type": "pages", "name": "second", "enabled": False, "options": {}})
     body = {key: theirs[key] for key in ("version", "monitors", "rules")}

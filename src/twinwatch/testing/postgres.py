@@ -82,6 +82,9 @@ class Cluster:
     def start(self) -> str:
         """Starts the server and makes the template; returns the superuser's connection string. Not inside a loop."""
         self.url = self._server.start()
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            # As on a machine of somebody's, with hours that do not exist: what is of UTC must say so.
+            connection.execute("alter role all set timezone to 'Europe/Berlin'")
         template = self._create(TEMPLATE, "template1")
         asyncio.run(migrate(template, SECRET))
         with psycopg.connect(template, autocommit=True) as connection:

@@ -17,6 +17,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import psycopg
 from psycopg.rows import DictRow
 
 from twinwatch.hub.db import Connection, Database
@@ -89,6 +90,9 @@ class Compaction:
             self._unreadable = self._met
         except NotLeading:
             log.debug("another hub compacts")
+        except psycopg.errors.CheckViolation as err:
+            # Made for it a moment ago, and dropped as empty before it was filled: all is where it was.
+            log.info("a partition was dropped while it was to be filled; the next round makes it again (%s)", err)
         return done
 
     async def lag_seconds(self, now: int) -> float:

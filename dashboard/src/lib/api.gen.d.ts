@@ -809,7 +809,9 @@ export interface paths {
         get: operations["policies_api_v1_policies_get"];
         /**
          * Save Policies
-         * @description Replaces them. Open alerts are looked at anew.
+         * @description Replaces them; 409 `version` if they were changed since that was read. Open alerts are looked at anew.
+         *
+         *     Without a version they take the place of whatever there is, as a script that declares them wants it.
          */
         put: operations["save_policies_api_v1_policies_put"];
         post?: never;
@@ -2250,6 +2252,11 @@ export interface components {
         Policies: {
             /** Policies */
             policies: components["schemas"]["Policy"][];
+            /**
+             * Version
+             * @description Another one whenever a policy or their order is another.
+             */
+            version: string;
         };
         /**
          * Policy
@@ -2836,6 +2843,19 @@ export interface components {
             monitors: components["schemas"]["ConfigurationMonitor"][];
             /** Rules */
             rules: components["schemas"]["Rule"][];
+        };
+        /**
+         * SavePolicies
+         * @description All policies of an organization as they shall be, in their order.
+         */
+        SavePolicies: {
+            /** Policies */
+            policies: components["schemas"]["Policy"][];
+            /**
+             * Version
+             * @description The one that was read and changed. Left out: these take the place of whatever there is.
+             */
+            version?: string | null;
         };
         /**
          * SaveProbe
@@ -5379,7 +5399,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Policies"];
+                "application/json": components["schemas"]["SavePolicies"];
             };
         };
         responses: {

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from hashlib import blake2b
 from typing import Any
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
 import msgspec
+from psycopg.rows import DictRow
 
 from twinwatch.alerts.hours import problems_of as hours_problems
 from twinwatch.hub.alerting.addressees import ANY_OF_KIND
@@ -14,11 +17,11 @@ from twinwatch.hub.alerting.engine import Engine
 from twinwatch.hub.auth import Person
 from twinwatch.hub.db import Connection, Database
 from twinwatch.hub.lawful import check_text
-from twinwatch.hub.refusals import forbidden, invalid
+from twinwatch.hub.refusals import Refused, forbidden, invalid
 from twinwatch.hub.statements import Statements
 from twinwatch.hub.stores.log import instant
 from twinwatch.hub.views_alerts import Policies as View
-from twinwatch.hub.views_alerts import Policy, Recurring, Selector
+from twinwatch.hub.views_alerts import Policy, Recurring, SavePolicies, Selector
 from twinwatch.protocol.policies import Recurring as WireRecurring
 from twinwatch.protocol.policies import Step
 from twinwatch.world.clock import Clock
@@ -27,6 +30,8 @@ SQL = Statements("policies")
 AUDIT = Statements("servers")["audit"]
 
 ADMINS = "Only an owner or admin of the organization may change who is told."
+
+CHANGED = "The policies were changed meanwhile: read them, and change those."
 
 _CRITICAL = ("kind:email", "kind:slack", "kind:pagerduty", "kind:webhook", "kind:apprise")
 _DOWN = ("kind:email", "kind:sms", "kind:pagerduty", "kind:webhook", "kind:apprise")
@@ -52,21 +57,26 @@ class Policies:
             cursor = await connection.execute(SQL["list"], {"organization": organization_id})
             rows = await cursor.fetchall()
         return View(
-            policies=[Policy.model_validate({**row["body"], "id": row["id"], "name": row["name"]}) for row in rows]
+            policies=[Policy.model_validate({**row["body"], "id": row["id"], "name": row["name"]}) for row in rows],
+            version=_version(rows),
         )
 
-    async def save(self, person: Person, organization_id: UUID, wanted: View) -> None:
+    async def save(self, person: Person, organization_id: UUID, wanted: SavePolicies) -> None:
         """Replaces them.
 
-        Raises: Refused 403; 422 for what is unlawful.
+        Raises: Refused 403; 409 if they are not those of the version that was read; 422 for what is unlawful.
         """
         for policy in wanted.policies:
             _check(policy)
         now = self._clock.now()
         async with self._database.as_person(person.user_id) as connection:
             where = {"organization": organization_id}
-            if await (await connection.execute(SQL["may_change"], where)).fetchone() is None:
+            if await (await connection.execute(SQL["lock"], where)).fetchone() is None:
                 raise forbidden(ADMINS)
+            if wanted.version is not None:
+                stored = await (await connection.execute(SQL["list"], where)).fetchall()
+                if wanted.version != _version(stored):
+                    raise Refused(409, "version", "Changed meanwhile", CHANGED)
             cursor = await connection.execute(SQL["channels"], where)
             known = {str(row["id"]) for row in await cursor.fetchall()}
             for policy in wanted.policies:
@@ -130,6 +140,11 @@ def check_hours(what: str, hours: Recurring | None) -> None:
     found = WireRecurring(hours.zone, hours.start, hours.end, tuple(hours.days))
     if problems := hours_problems(found, ZoneInfo):
         raise invalid(f"{what}, {problems[0]}")
+
+
+def _version(rows: Sequence[DictRow]) -> str:
+    stored = [(row["id"], row["name"], row["body"]) for row in rows]
+    return blake2b(msgspec.json.encode(stored, order="deterministic"), digest_size=16).hexdigest()
 
 
 def _check(policy: Policy) -> None:

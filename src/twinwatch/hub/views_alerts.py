@@ -265,6 +265,20 @@ class Policies(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     policies: list[Policy] = Field(max_length=100)
+    version: str = Field(description="Another one whenever a policy or their order is another.")
+
+
+class SavePolicies(BaseModel):
+    """All policies of an organization as they shall be, in their order."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    policies: list[Policy] = Field(max_length=100)
+    version: str | None = Field(
+        None,
+        max_length=64,
+        description="The one that was read and changed. Left out: these take the place of whatever there is.",
+    )
 
 
 class ScopedRule(BaseModel):

@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 
 from twinwatch.hub.api.doors import Hub, PersonsRoute, SignedIn
-from twinwatch.hub.views_alerts import NewRule, NewSilence, Policies, Rules, SaveRule, Silence
+from twinwatch.hub.views_alerts import NewRule, NewSilence, Policies, Rules, SavePolicies, SaveRule, Silence
 
 router = APIRouter(prefix="/api/v1", tags=["policies"], route_class=PersonsRoute)
 
@@ -26,8 +26,11 @@ async def policies(hub: Hub, person: SignedIn, organization_id: UUID) -> Policie
 
 
 @long.put("/policies")
-async def save_policies(wanted: Policies, hub: Hub, person: SignedIn, organization_id: UUID) -> Policies:
-    """Replaces them. Open alerts are looked at anew."""
+async def save_policies(wanted: SavePolicies, hub: Hub, person: SignedIn, organization_id: UUID) -> Policies:
+    """Replaces them; 409 `version` if they were changed since that was read. Open alerts are looked at anew.
+
+    Without a version they take the place of whatever there is, as a script that declares them wants it.
+    """
     await hub.policies.save(person, organization_id, wanted)
     await hub.tell_bundles(organization_id)
     return await hub.policies.read(person, organization_id)

@@ -14,6 +14,12 @@ returning id
 -- name: channels
 select id from public.channels where organization_id = %(organization)s
 
+-- name: lock
+-- One who writes waits for another, so that what is read next is what that one left.
+select id from public.organizations
+where id = %(organization)s and id in (select private.my_organizations('{owner,admin}'))
+for no key update
+
 -- name: may_change
 select id from public.organizations
 where id = %(organization)s and id in (select private.my_organizations('{owner,admin}'))

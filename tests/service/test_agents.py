@@ -13,11 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from twinwatch.hub.agents import KEY_SECONDS
-from twinwatch.hub.lawful import check_catalogue, check_text
+from twinwatch.hub.lawful import LAST_INSTANT, check_catalogue, check_text
 from twinwatch.hub.refusals import Refused
 from twinwatch.protocol import codec, limits
-from twinwatch.protocol.heartbeat import Heartbeat, HeartbeatAnswer
+from twinwatch.protocol.heartbeat import Delivery, Heartbeat, HeartbeatAnswer
 from twinwatch.protocol.hello import Register, Registered
+from twinwatch.protocol.life import Life, PreviousLife
 from twinwatch.protocol.metrics import Catalogue, Chart, Headline, Metric, MonitorFacts
 from twinwatch.protocol.problem import PROBLEM_TYPE
 from twinwatch.protocol.samples import BatchAccepted, shape_of
@@ -171,6 +172,23 @@ class TestHeartbeat:
         assert (await cast.agent.heartbeat(timestamp=timestamp)).status == 200
         view = (await cast.viewer.client.get(f"/api/v1/servers/{cast.agent.server_id}")).json()
         assert view["state"] == "up"
+
+    @pytest.mark.parametrize(
+        "said",
+        [
+            {"delivery": Delivery(1, 0, 1, 0, 0, LAST_INSTANT + 1)},
+            {"life": Life(booted_at=LAST_INSTANT + 1)},
+            {"life": Life(started_at=LAST_INSTANT + 1)},
+            {"life": Life(previous=PreviousLife(started_at=LAST_INSTANT + 1))},
+            {"life": Life(previous=PreviousLife(last_at=LAST_INSTANT + 1))},
+        ],
+    )
+    async def test_an_instant_that_no_calendar_has_is_refused(self, cast: Cast, said: dict[str, Any]) -> None:
+        """Browsers could not write it, and the page of the server would not open."""
+        beat = Heartbeat(str(cast.agent.server_id), 0, "1.0")
+        reply = await cast.agent.say("heartbeat", msgspec.structs.replace(beat, **said))
+        assert (reply.status, reply.problem.slug) == (422, "invalid")
+        assert (await cast.agent.heartbeat(delivery=Delivery(1, 0, 1, 0, 0, LAST_INSTANT))).status == 200
 
     async def test_a_number_beyond_all_clocks_is_refused(self, cast: Cast) -> None:
         body = b'{"server_uuid": "%s", "timestamp": 1%s, "agent_version": "1.0"}'

@@ -13,6 +13,7 @@ from tests.service.alert_desk import GAP, Desk, answer, event, fired
 from twinwatch.alerts.episodes import key_of
 from twinwatch.hub.alerting.engine import AGENT_MILLISECONDS
 from twinwatch.hub.alerting.outbox import FALLBACK_ATTEMPTS
+from twinwatch.hub.lawful import LAST_INSTANT
 from twinwatch.notify import Note, Refused, Retry
 from twinwatch.protocol.alerts import Evidence, Told, digest_of
 from twinwatch.testing.client import PATIENCE_SECONDS
@@ -326,6 +327,8 @@ async def test_evidence_is_kept_and_bounded(desk: Desk) -> None:
     huge = Evidence(desk.stage.clock.now(), {"Journal": ["x" * 1000] * 40})
     reply = await desk.agent.fire("r", "t", evidence=huge)
     assert reply.problem.slug == "limit"
+    reply = await desk.agent.fire("r", "t", evidence=Evidence(LAST_INSTANT + 1, {"Journal": ["line 1"]}))
+    assert reply.problem.slug == "invalid"
 
 
 async def test_two_hubs_on_one_database_tell_everything_once(desk: Desk, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ import psycopg
 from twinwatch.alerts.liveness import FAST_HEARTBEAT_SECONDS
 from twinwatch.hub.db import Database
 from twinwatch.hub.keys import digest_of, new_key
-from twinwatch.hub.lawful import check_catalogue, check_json, check_text
+from twinwatch.hub.lawful import check_catalogue, check_heartbeat, check_text
 from twinwatch.hub.refusals import DELETED, forbidden, invalid, unauthorized
 from twinwatch.hub.statements import Statements
 from twinwatch.hub.stores.log import instant
@@ -127,14 +127,12 @@ class Agents:
     async def heartbeat(self, speaker: Speaker, beat: Heartbeat, ip: str | None = None) -> HeartbeatAnswer:
         """Notes the sign of life, whatever the agent's clock says, and from where it came.
 
-        Raises: Refused 403 if the key is another server's; Refused 401 if the server is gone.
+        Raises: Refused 403 if the key is another server's; Refused 401 if the server is gone; Refused 422 beyond a
+        bound.
         """
         if _uuid("server_uuid", beat.server_uuid) != speaker.server_id:
             raise forbidden("server_uuid is not the server that this key speaks for.")
-        check_text("agent_version", beat.agent_version, 64)
-        check_text("alerts", beat.alerts, 64, empty=True)
-        if beat.life is not None:
-            check_json("life", msgspec.to_builtins(beat.life))
+        check_heartbeat(beat)
         now = self._clock.now()
         seen = {
             "organization": speaker.organization_id,

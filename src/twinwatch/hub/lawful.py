@@ -19,6 +19,7 @@ from twinwatch.alerts.conditions import problems_of
 from twinwatch.hub.refusals import Refused, invalid, over_limit
 from twinwatch.protocol import limits
 from twinwatch.protocol.checks import Report
+from twinwatch.protocol.heartbeat import Heartbeat
 from twinwatch.protocol.metrics import Catalogue
 from twinwatch.protocol.samples import Batch, Frame, Shape, shape_of
 
@@ -154,6 +155,19 @@ def _check_kinds(catalogue: Catalogue) -> None:
         raise over_limit(f"{size} bytes of kinds; at most {KINDS_BYTES}", KINDS_BYTES)
 
 
+def check_heartbeat(beat: Heartbeat) -> None:
+    """Texts, numbers and times of a sign of life; its own time may be any: how wrong the clock is is told to people."""
+    check_text("agent_version", beat.agent_version, 64)
+    check_text("alerts", beat.alerts, 64, empty=True)
+    if beat.delivery is not None and beat.delivery.oldest_pending is not None:
+        _check_instant("delivery, oldest_pending", beat.delivery.oldest_pending)
+    if beat.life is not None:
+        check_json("life", msgspec.to_builtins(beat.life))
+        previous = beat.life.previous
+        lived = (previous.started_at, previous.last_at) if previous else ()
+        _check_instant("life", max(beat.life.booted_at, beat.life.started_at, *lived))
+
+
 def check_report(report: Report) -> None:
     """Sizes, names, texts and times of a report."""
     if len(report.checks) > limits.CHECKS_PER_SERVER:
@@ -171,7 +185,7 @@ def check_report(report: Report) -> None:
         check_text(f"check {check.name}, monitor", check.monitor, limits.METRIC_NAME_CHARACTERS)
         check_text(f"check {check.name}, reason", check.reason, 128, empty=True)
         check_text(f"check {check.name}, message", check.message, limits.MESSAGE_CHARACTERS, empty=True)
-        _check_since(f"check {check.name}", check.since)
+        _check_instant(f"check {check.name}, since", check.since)
     if len({check.name for check in report.checks}) != len(report.checks):
         raise invalid("checks: a name stands there twice")
     for monitor in report.monitors:
@@ -180,7 +194,7 @@ def check_report(report: Report) -> None:
         check_text(f"monitor {monitor.name}, reason", monitor.reason, limits.MESSAGE_CHARACTERS, empty=True)
         if not 0 <= monitor.interval_seconds < inf:
             raise invalid(f"monitor {monitor.name}: an interval of {monitor.interval_seconds} s")
-        _check_since(f"monitor {monitor.name}", monitor.since)
+        _check_instant(f"monitor {monitor.name}, since", monitor.since)
     if len({monitor.name for monitor in report.monitors}) != len(report.monitors):
         raise invalid("monitors: a name stands there twice")
     standing = report.configuration
@@ -192,9 +206,9 @@ def check_report(report: Report) -> None:
         check_text("problem of the configuration", problem, limits.MESSAGE_CHARACTERS)
 
 
-def _check_since(what: str, since: int) -> None:
-    if since > LAST_INSTANT:
-        raise invalid(f"{what}: since {since} is beyond the year 9999")
+def _check_instant(what: str, at: int) -> None:
+    if at > LAST_INSTANT:
+        raise invalid(f"{what}: {at} is beyond the year 9999")
 
 
 def check_json(what: str, value: Any, depth: int = JSON_DEPTH) -> None:

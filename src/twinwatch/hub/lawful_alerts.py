@@ -53,7 +53,10 @@ def _check_event(event: AlertEvent) -> None:
         raise invalid(f"{what}: episode and fence must be from 1 to 2^62")
     if event.severity == "down":
         raise invalid(f"{what}: severity down is for servers that are silent")
-    if max(event.at, event.since, *(told.at for told in event.told), 0) > LAST_INSTANT:
+    times = [event.at, event.since, *(told.at for told in event.told)]
+    if event.evidence is not None:
+        times.append(event.evidence.at)
+    if max(times) > LAST_INSTANT:
         raise invalid(f"{what}: a time beyond the year 9999")
     if event.value is not None and not isfinite(event.value):
         raise invalid(f"{what}: {event.value} is no value")

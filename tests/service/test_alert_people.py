@@ -184,6 +184,18 @@ async def test_a_link_shows_the_alert_and_only_a_press_of_the_button_acknowledge
     assert (await desk.alert())["acknowledged_by"] == "Kim (by link)"
 
 
+async def test_a_mask_is_no_credential_of_a_new_channel(desk: Desk) -> None:
+    """As when somebody saves anew what another has deleted meanwhile."""
+    wanted = {"organization_id": str(desk.cast.organization_id), "kind": "slack"}
+    settings = {"to": "chat", "token": "hunter2"}
+    made = await desk.cast.owner.client.post("/api/v1/channels", {**wanted, "name": "first", "settings": settings})
+    hidden = made.json()["settings"]
+    assert hidden == {"to": "chat", "token": "***"}
+    again = await desk.cast.owner.client.post("/api/v1/channels", {**wanted, "name": "again", "settings": hidden})
+    assert (again.status, again.problem.slug) == (422, "invalid")
+    assert "settings.token: no secret is kept here" in again.problem.detail
+
+
 async def test_a_test_button_says_what_became_of_the_message(desk: Desk) -> None:
     target = f"/api/v1/channels/{desk.channels['ops']}/test"
     good = await desk.cast.owner.client.post(target)

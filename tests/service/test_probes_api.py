@@ -41,6 +41,17 @@ async def test_a_credential_is_never_read_back_and_stays_when_its_mask_is_writte
     assert (again.status, again.json()["type"]) == (409, "urn:twinwatch:problem:version")
 
 
+async def test_a_mask_is_no_credential_of_a_new_probe(cast: Cast) -> None:
+    """As when somebody saves anew what another has deleted meanwhile."""
+    hidden = (await add(cast))["settings"]
+    tried = {"organization_id": str(cast.organization_id), "probe_id": None, "kind": "http", "settings": hidden}
+    for reply in (
+        await cast.member.client.post("/api/v1/probes", new(cast, name="again", settings=hidden)),
+        await cast.member.client.post("/api/v1/probes/try", tried),
+    ):
+        assert (reply.status, "no secret is kept here" in reply.json()["detail"]) == (422, True), reply
+
+
 async def test_a_credential_is_not_to_be_had_by_naming_another_host_beside_its_mask(
     stage: HubStage, cast: Cast
 ) -> None:

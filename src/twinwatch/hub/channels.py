@@ -116,7 +116,8 @@ class Channels:
         Raises: Refused 422 for settings that are not lawful; Refused 403 for who may not.
         """
         channel_id = uuid4()
-        saved = self._saved(channel_id, 1, wanted, wanted.settings)
+        settings = self._kept(wanted.kind, wanted.settings, {}, {})
+        saved = self._saved(channel_id, 1, wanted, settings)
         values = {**saved, "organization": organization_id, "kind": wanted.kind, "user": person.user_id}
         try:
             async with self._database.as_person(person.user_id) as connection:
@@ -284,12 +285,18 @@ class Channels:
         self, kind: str, settings: dict[str, Any], stored: Mapping[str, Any], secrets: masks.Secrets
     ) -> dict[str, Any]:
         whole = masks.restored(dict(stored), secrets)
-        try:
-            kept: dict[str, Any] = masks.kept(settings, whole, self._schemas.get(kind), dict(stored))
-        except masks.NothingKept as err:
-            raise invalid(f"settings.{err}: no secret is kept here that *** could stand for; enter it") from None
+        kept = self._kept(kind, settings, whole, stored)
         if masks.leads_elsewhere(kept, whole, self._schemas.get(kind)):
             raise invalid(masks.ELSEWHERE)
+        return kept
+
+    def _kept(
+        self, kind: str, settings: Mapping[str, Any], whole: Mapping[str, Any], stored: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        try:
+            kept: dict[str, Any] = masks.kept(dict(settings), dict(whole), self._schemas.get(kind), dict(stored))
+        except masks.NothingKept as err:
+            raise invalid(f"settings.{err}: no secret is kept here that *** could stand for; enter it") from None
         return kept
 
     def _saved(

@@ -135,7 +135,8 @@ class Probes:
         Raises: Refused 422 for settings that are not lawful or beyond the plan; 403 for who may not.
         """
         probe_id = uuid4()
-        sealed = self._sealed(probe_id, 1, wanted, wanted.settings)
+        settings = _kept(wanted.kind, wanted.settings, {}, {})
+        sealed = self._sealed(probe_id, 1, wanted, settings)
         values = {**self._values(probe_id, wanted, sealed), "organization": organization_id}
         try:
             async with self._database.as_person(person.user_id) as connection:
@@ -223,7 +224,9 @@ class Probes:
             row = None if probe_id is None else await self._row(connection, probe_id)
             if row is not None and row["organization_id"] != organization_id:
                 raise not_found("probe")
-        whole = dict(settings) if row is None else await self._with_kept(row["id"], row, kind, settings)
+        if row is None:
+            return await self._outcome(self._understood(kind, _kept(kind, settings, {}, {})))
+        whole = await self._with_kept(row["id"], row, kind, settings)
         return await self._outcome(self._understood(kind, whole))
 
     async def test(self, person: Person, probe_id: UUID) -> ProbeOutcome:
@@ -324,11 +327,9 @@ class Probes:
             raise invalid("settings: no secret is kept here that *** could stand for; enter it")
         try:
             whole = self._keeper.whole(await self._secret_row(probe_id))
-            kept: dict[str, Any] = masks.kept(dict(settings), whole, SCHEMAS.get(kind), row["body"]["settings"])
         except Unusable as err:
             raise Refused(409, "secrets-lost", "Secrets lost", str(err)) from None
-        except masks.NothingKept as err:
-            raise invalid(f"settings.{err}: no secret is kept here that *** could stand for; enter it") from None
+        kept = _kept(kind, settings, whole, row["body"]["settings"])
         if masks.leads_elsewhere(kept, whole, SCHEMAS.get(kind)):
             raise invalid(masks.ELSEWHERE)
         return kept
@@ -473,6 +474,16 @@ def _is_address(host: str) -> bool:
 
 def _twin(wanted: SaveProbe) -> Refused:
     return invalid(f"name: there is a probe named {wanted.name.strip()!r} already")
+
+
+def _kept(
+    kind: str, settings: Mapping[str, Any], whole: Mapping[str, Any], stored: Mapping[str, Any]
+) -> dict[str, Any]:
+    try:
+        kept: dict[str, Any] = masks.kept(dict(settings), whole, SCHEMAS.get(kind), stored)
+    except masks.NothingKept as err:
+        raise invalid(f"settings.{err}: no secret is kept here that *** could stand for; enter it") from None
+    return kept
 
 
 def _outdated() -> Refused:

@@ -3,15 +3,19 @@ import {
   ago,
   axisLabels,
   axisSteps,
+  clock,
   counted,
+  date,
   duration,
   localInput,
+  machineTime,
   measure,
   moment,
   NOTHING,
   ofLocalInput,
   say,
   secondsOf,
+  span,
   spelled,
   timeLabels,
   unitTitle,
@@ -157,6 +161,17 @@ test("an instant of another year says which", () => {
   const year = new Date().getFullYear();
   expect(moment(new Date(year, 2, 5, 14, 5, 30).getTime())).toBe("5 Mar, 14:05:30");
   expect(moment(new Date(year + 1, 2, 5, 14, 5, 30).getTime())).toBe(`5 Mar ${year + 1}, 14:05:30`);
+});
+
+test("an instant that no Date can hold is a dash, and nothing throws", () => {
+  const last = 8.64e15;
+  expect(moment(last)).toMatch(/275760/);
+  expect(machineTime(0)).toBe("1970-01-01T00:00:00.000Z");
+  for (const ms of [2 ** 53, last + 1, -last - 1, Number.NaN, Number.POSITIVE_INFINITY]) {
+    expect([moment(ms), clock(ms), clock(ms, true), date(ms), ago(ms, 0)]).toEqual(Array(5).fill(NOTHING));
+    expect([span(ms, 0), span(0, ms), ...timeLabels([ms], 1000)]).toEqual(Array(3).fill(NOTHING));
+    expect([localInput(ms), machineTime(ms)]).toEqual(["", undefined]);
+  }
 });
 
 test("a duration is read as agent and hub read it", () => {

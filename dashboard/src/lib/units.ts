@@ -182,6 +182,7 @@ export function spelled(seconds: number): string {
 /** How long ago, in one part: `just now`, `12 s ago`, `3 min ago`, `2 d ago`. */
 export function ago(then: number | null | undefined, now: number): string {
   if (then === null || then === undefined) return "never";
+  if (!isInstant(then)) return NOTHING;
   const seconds = Math.max(0, Math.floor((now - then) / 1000));
   if (seconds < 5) return "just now";
   if (seconds < 60) return `${seconds} s ago`;
@@ -197,39 +198,54 @@ const CLOCK_SECONDS = format({ hour: "2-digit", minute: "2-digit", second: "2-di
 const DAY = format({ day: "numeric", month: "short" });
 const DATE = format({ day: "numeric", month: "short", year: "numeric" });
 
+/** Whether a Date can hold it: 100 million days on either side of 1970. Formats throw at what it cannot. */
+function isInstant(ms: number): boolean {
+  return Math.abs(ms) <= 8.64e15;
+}
+
+const written = (form: Intl.DateTimeFormat, ms: number) => (isInstant(ms) ? form.format(ms) : NOTHING);
+
 /** `14:05`, or `14:05:30` where seconds matter. */
 export function clock(ms: number, seconds = false): string {
-  return (seconds ? CLOCK_SECONDS : CLOCK).format(ms);
+  return written(seconds ? CLOCK_SECONDS : CLOCK, ms);
 }
 
 /** `5 Mar 2026`. */
 export function date(ms: number): string {
-  return DATE.format(ms);
+  return written(DATE, ms);
 }
 
 /** `5 Mar, 14:05:30`: one instant, in the viewer's own time; of another year, with that. */
 export function moment(ms: number): string {
+  if (!isInstant(ms)) return NOTHING;
   const day = new Date(ms).getFullYear() === new Date().getFullYear() ? DAY : DATE;
   return `${day.format(ms)}, ${CLOCK_SECONDS.format(ms)}`;
+}
+
+/** An instant for programs, as `<time>` has it; undefined where there is none such. */
+export function machineTime(ms: number): string | undefined {
+  return isInstant(ms) ? new Date(ms).toISOString() : undefined;
 }
 
 /** Labels of a time axis; the day stands where it begins. */
 export function timeLabels(ticks: readonly number[], stepMs: number): string[] {
   return ticks.map((ms) => {
     const text = clock(ms, stepMs < 60_000);
-    return text === "00:00" ? DAY.format(ms) : text;
+    return text === "00:00" ? written(DAY, ms) : text;
   });
 }
 
 /** `10:05 – 10:20`, with days where the span crosses one. */
 export function span(since: number, to: number): string {
+  if (!isInstant(since) || !isInstant(to)) return NOTHING;
   return DAY.format(since) === DAY.format(to)
     ? `${clock(since, to - since < 600_000)} – ${clock(to, to - since < 600_000)}`
     : `${DAY.format(since)}, ${clock(since)} – ${DAY.format(to)}, ${clock(to)}`;
 }
 
-/** What an `<input type="datetime-local">` holds for an instant, to the minute: `2026-03-05T14:05`. */
+/** What an `<input type="datetime-local">` holds for an instant, to the minute: `2026-03-05T14:05`; else nothing. */
 export function localInput(ms: number): string {
+  if (!isInstant(ms)) return "";
   const at = new Date(ms);
   const two = (value: number) => String(value).padStart(2, "0");
   const day = `${String(at.getFullYear()).padStart(4, "0")}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;

@@ -2,7 +2,7 @@
 
 import type { AlertDetail } from "@/lib/api";
 import { classes } from "@/lib/classes";
-import { moment } from "@/lib/units";
+import { machineTime, moment } from "@/lib/units";
 import { Panel } from "@/ui/panel";
 import { storyOf, type Tone } from "./story";
 
@@ -39,10 +39,7 @@ export function Timeline({ detail }: { detail: AlertDetail }) {
                   <p className="text-sm break-words whitespace-pre-line text-ink-2">{line.text}</p>
                 )}
               </div>
-              <time
-                className="text-xs whitespace-nowrap text-ink-3"
-                dateTime={new Date(line.at).toISOString()}
-              >
+              <time className="text-xs whitespace-nowrap text-ink-3" dateTime={machineTime(line.at)}>
                 {moment(line.at)}
               </time>
             </div>

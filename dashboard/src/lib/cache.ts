@@ -3,6 +3,7 @@
  * have been read before them, and would put what was in the place of what is.
  */
 import type { Query, QueryClient, QueryKey } from "@tanstack/react-query";
+import { Problem } from "./api";
 
 /** This is the newest that is known. */
 export function take<T>(cache: QueryClient, queryKey: QueryKey, news: T): void {
@@ -19,4 +20,10 @@ export function reload(cache: QueryClient, queryKey: QueryKey): void {
 export function reloadKinds(cache: QueryClient, wanted: (kind: string) => boolean): void {
   const predicate = ({ queryKey: [kind] }: Query) => wanted(String(kind));
   void cache.cancelQueries({ predicate }).then(() => cache.invalidateQueries({ predicate }));
+}
+
+/** A save was refused since somebody else was faster: what they saved, or that they deleted it, is needed to decide. */
+export function lookAgain(cache: QueryClient, problem: unknown, queryKey: QueryKey): void {
+  if (problem instanceof Problem && (problem.status === 409 || problem.status === 404))
+    reload(cache, queryKey);
 }

@@ -6,8 +6,8 @@ import {
   useQuery,
   useQueryClient,
 } from "@tanstack/react-query";
-import { hub, type Probe, Problem, type SaveProbe, taken } from "./api";
-import { reload, take } from "./cache";
+import { hub, type Probe, type SaveProbe, taken } from "./api";
+import { lookAgain, reload, take } from "./cache";
 import { hubNow, learnHubTime } from "./clock";
 
 const LOOK_MS = 10_000;
@@ -81,9 +81,7 @@ export function useSaveProbe(organizationId: string) {
         ? taken(hub.POST("/api/v1/probes", { body: { ...wanted, organization_id: organizationId } }))
         : taken(hub.PUT("/api/v1/probes/{probe_id}", { params: { path: { probe_id: id } }, body: wanted })),
     onSuccess: (saved) => takeProbe(cache, saved),
-    onError: (problem) => {
-      if (problem instanceof Problem && problem.status === 409) reload(cache, ["probes"]);
-    },
+    onError: (problem) => lookAgain(cache, problem, ["probes"]),
   });
 }
 

@@ -1,8 +1,8 @@
 /** How a server's checks and monitors stand, and its configuration: cached answers, kept fresh by the live stream. */
 import { type QueryClient, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect } from "react";
-import { type Checks, type Configuration, hub, Problem, taken } from "./api";
-import { reload, take } from "./cache";
+import { type Checks, type Configuration, hub, taken } from "./api";
+import { lookAgain, reload, take } from "./cache";
 import { learnHubTime } from "./clock";
 import { watchServer } from "./live";
 
@@ -67,11 +67,7 @@ export function useSaveConfiguration(id: string) {
         }),
       ),
     onSuccess: (saved) => take(cache, ["configuration", id], saved),
-    onError: (problem) => {
-      // Somebody else was faster: what they saved is needed to decide.
-      if (problem instanceof Problem && problem.status === 409)
-        void cache.invalidateQueries({ queryKey: ["configuration", id] });
-    },
+    onError: (problem) => lookAgain(cache, problem, ["configuration", id]),
   });
 }
 

@@ -5,13 +5,12 @@ import {
   type Checks,
   hub,
   type NewSilence,
-  type Policy,
-  Problem,
   type SaveChannel,
+  type SavePolicies,
   type ScopedRule,
   taken,
 } from "./api";
-import { reload, take } from "./cache";
+import { lookAgain, reload, take } from "./cache";
 
 /** What a bundle is made of. */
 export const KINDS = ["channels", "policies", "rules", "silences"] as const;
@@ -49,7 +48,7 @@ export function useSaveChannel(organizationId: string) {
             }),
           ),
     onSuccess: () => reload(cache, ["channels"]),
-    onError: (problem) => lookAgain(cache, problem, "channels"),
+    onError: (problem) => lookAgain(cache, problem, ["channels"]),
   });
 }
 
@@ -95,9 +94,10 @@ export function usePolicies(organizationId: string | undefined) {
 export function useSavePolicies(organizationId: string) {
   const cache = useQueryClient();
   return useMutation({
-    mutationFn: (policies: Policy[]) =>
-      taken(hub.PUT("/api/v1/policies", { ...of(organizationId), body: { policies } })),
+    mutationFn: (wanted: SavePolicies) =>
+      taken(hub.PUT("/api/v1/policies", { ...of(organizationId), body: wanted })),
     onSuccess: (saved) => take(cache, ["policies", organizationId], saved),
+    onError: (problem) => lookAgain(cache, problem, ["policies"]),
   });
 }
 
@@ -131,7 +131,7 @@ export function useSaveRule(organizationId: string) {
         );
     },
     onSuccess: () => reload(cache, ["rules"]),
-    onError: (problem) => lookAgain(cache, problem, "rules"),
+    onError: (problem) => lookAgain(cache, problem, ["rules"]),
   });
 }
 
@@ -176,11 +176,6 @@ export function useEndSilence() {
       reload(cache, ["alerts"]);
     },
   });
-}
-
-/** Somebody else was faster: what they saved is needed to decide. */
-function lookAgain(cache: QueryClient, problem: unknown, kind: (typeof KINDS)[number]): void {
-  if (problem instanceof Problem && problem.status === 409) reload(cache, [kind]);
 }
 
 /** What servers declare and how their checks are called: what a rule can be about. A few servers stand for all. */

@@ -15,6 +15,8 @@ export function EditorFrame({
   onSubmit,
   busy,
   problem,
+  notice,
+  blocked = false,
   action = "Save",
   children,
 }: {
@@ -27,6 +29,10 @@ export function EditorFrame({
   onSubmit: () => boolean;
   busy: boolean;
   problem: Error | null;
+  /** What is to be known before saving. */
+  notice?: ReactNode;
+  /** Whether something is to be decided before saving. */
+  blocked?: boolean;
   action?: string;
   children: ReactNode;
 }) {
@@ -50,10 +56,11 @@ export function EditorFrame({
         </div>
         <div className="flex flex-col gap-5 px-4 py-4 sm:px-5">{children}</div>
         <div className="flex flex-col gap-3 border-t border-line px-4 py-3 sm:px-5">
+          {notice}
           {problem && <Refusal problem={problem} />}
           <div className="flex justify-end gap-2">
             <Button onClick={onBack}>Cancel</Button>
-            <Button type="submit" kind="primary" busy={busy} data-testid="save">
+            <Button type="submit" kind="primary" busy={busy} disabled={blocked} data-testid="save">
               {action}
             </Button>
           </div>

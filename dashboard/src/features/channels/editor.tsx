@@ -1,8 +1,10 @@
 "use client";
 
 import { useMemo, useState } from "react";
-import { type Channel, type ChannelKind, Problem } from "@/lib/api";
+import type { Channel, ChannelKind } from "@/lib/api";
+import { useFate } from "@/lib/fate";
 import { useSaveChannel } from "@/lib/telling";
+import { FateOfDraft, SECRETS_LOST } from "@/ui/changed";
 import { EditorFrame, Part } from "@/ui/editor";
 import { Field } from "@/ui/field";
 import { Fields } from "@/ui/form/compound";
@@ -14,6 +16,7 @@ import { Switch } from "@/ui/inputs";
 export function ChannelEditor({
   organizationId,
   channel,
+  live,
   kind,
   taken,
   onDone,
@@ -21,6 +24,8 @@ export function ChannelEditor({
   organizationId: string;
   /** Null: a new one. */
   channel: Channel | null;
+  /** As it is now; undefined: not stored, or no more. */
+  live: Channel | undefined;
   /** Undefined: a kind that this hub does not have any more. */
   kind: ChannelKind | undefined;
   /** Names of the other channels. */
@@ -40,7 +45,7 @@ export function ChannelEditor({
   const read = optionsOf(fields, settings, "settings");
   const nameFault =
     name.trim() === "" ? "Needed" : taken.includes(name.trim()) ? "Another channel is called so" : null;
-  const conflict = save.error instanceof Problem && save.error.slug === "version";
+  const { base, fate, problem, keep } = useFate(channel?.version ?? null, live?.version ?? null, save);
   return (
     <EditorFrame
       title={channel ? channel.name : `Add: ${kind?.title}`}
@@ -48,16 +53,18 @@ export function ChannelEditor({
       back="All channels"
       onBack={onDone}
       busy={save.isPending}
-      problem={save.error}
+      problem={problem}
+      notice={<FateOfDraft fate={fate} what="channel" lost={SECRETS_LOST} onKeep={keep} onReload={onDone} />}
+      blocked={fate === "changed"}
+      action={fate === "gone" ? "Save as a new channel" : undefined}
       onSubmit={() => {
         setTried(true);
         if (nameFault || read.faults.size > 0) return false;
         save.mutate(
           {
-            id: channel?.id ?? null,
+            id: fate === "gone" ? null : (channel?.id ?? null),
             wanted: {
-              // After a conflict the newer one has been loaded: what is saved again stands on top of it.
-              version: channel?.version ?? 0,
+              version: base ?? 0,
               name: name.trim(),
               kind: channel?.kind ?? kind?.kind ?? "",
               settings: read.options,
@@ -71,12 +78,6 @@ export function ChannelEditor({
         return true;
       }}
     >
-      {conflict && (
-        <p className="text-sm text-ink-2">
-          What you typed is still here. Save again to put it in place of what somebody else has saved
-          meanwhile.
-        </p>
-      )}
       <Field
         label="Name"
         value={name}

@@ -5,6 +5,7 @@ import { useState } from "react";
 import { useLatency } from "@/lib/alerts";
 import type { Channel, ChannelKind, Organization } from "@/lib/api";
 import { useNow } from "@/lib/clock";
+import { useHeld } from "@/lib/fate";
 import { mayRule, useOrganization } from "@/lib/organization";
 import { useChannels, useDrill } from "@/lib/telling";
 import { counted, say } from "@/lib/units";
@@ -105,7 +106,9 @@ function Loaded({
 }) {
   const [{ edit }, change] = useUrlState(editFields);
   const done = () => change({ edit: "" }, "push");
-  const known = channels.find(({ id }) => id === edit);
+  const live = channels.find(({ id }) => id === edit);
+  // Deleted by somebody else meanwhile: what is being typed stays.
+  const known = useHeld(edit, live);
   const kind = kinds.find((each) => each.kind === (known?.kind ?? edit.replace(/^new:/, "")));
   if (rules && edit === "new")
     return (
@@ -121,6 +124,7 @@ function Loaded({
         key={edit}
         organizationId={organization.id}
         channel={known ?? null}
+        live={live}
         kind={kind}
         taken={channels.filter(({ id }) => id !== edit).map(({ name }) => name)}
         onDone={done}

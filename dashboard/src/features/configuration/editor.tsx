@@ -6,13 +6,13 @@ import { type Configuration, type MonitorEntry, type MonitorKind, Problem } from
 import { useSaveConfiguration } from "@/lib/standing";
 import { count, counted, spelled } from "@/lib/units";
 import { Button } from "@/ui/button";
+import { Changed } from "@/ui/changed";
 import { Refusal } from "@/ui/faces";
 import { Fields } from "@/ui/form/compound";
 import { type DraftOf, draftOfFields, optionsOf, UNKNOWN_KIND } from "@/ui/form/draft";
 import { type Field, fieldsOf, type Json } from "@/ui/form/schema";
 import { Panel } from "@/ui/panel";
 import { askedAgain, besideEntry, faultsOf, freeName, nameOf, withEntry } from "./entries";
-import { Changed } from "./standing";
 
 /** One monitor being added or changed. What is typed stays until it is saved or given up, whatever the hub answers. */
 export function Editor({
@@ -129,13 +129,17 @@ export function Editor({
         <div className="flex flex-col gap-3 border-t border-line px-4 py-3 sm:px-5">
           {overtaken && (
             <Changed
-              configuration={configuration}
+              what="configuration"
+              by={configuration.updated_by}
+              at={configuration.updated_at}
               onKeep={() => {
                 save.reset();
                 setBase(configuration.version);
               }}
               onReload={onDone}
-            />
+            >
+              It is version {count(configuration.version)} now.
+            </Changed>
           )}
           {save.error && !(conflict && overtaken) && <Refusal problem={save.error} />}
           {tried && read.faults.size > 0 && (

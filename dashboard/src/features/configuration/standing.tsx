@@ -1,13 +1,11 @@
 "use client";
 
-import { CircleCheck, CircleDashed, CircleX, LoaderCircle, Users } from "lucide-react";
+import { CircleCheck, CircleDashed, CircleX, LoaderCircle } from "lucide-react";
 import type { Configuration, Server } from "@/lib/api";
 import { classes } from "@/lib/classes";
 import { useNow } from "@/lib/clock";
 import { type Force, forceOf } from "@/lib/standing";
 import { ago, count } from "@/lib/units";
-import { Button } from "@/ui/button";
-import { Banner } from "@/ui/panel";
 
 const LOOKS: Record<Force, { icon: typeof CircleCheck; text: string; spin?: boolean }> = {
   none: { icon: CircleDashed, text: "text-ink-3" },
@@ -63,37 +61,4 @@ function hintFor(force: Force, configuration: Configuration, server: Server): st
   if (server.state === "new") return "It takes it when it starts.";
   if (server.state !== "up") return "It takes it when it is back.";
   return server.control ? "It is told at once." : "It is told with its next heartbeat.";
-}
-
-/** Somebody else was faster. Nothing typed is lost; the person decides. */
-export function Changed({
-  configuration,
-  onKeep,
-  onReload,
-}: {
-  configuration: Configuration;
-  onKeep: () => void;
-  onReload: () => void;
-}) {
-  const now = useNow(1000);
-  const { updated_by, updated_at, version } = configuration;
-  return (
-    <Banner
-      tone="late"
-      testId="changed"
-      icon={<Users aria-hidden />}
-      action={
-        <span className="flex flex-wrap gap-2">
-          <Button onClick={onReload}>Drop mine and reload</Button>
-          <Button onClick={onKeep}>Keep mine on top of it</Button>
-        </span>
-      }
-    >
-      <strong className="font-medium">
-        {updated_by ?? "Somebody"} changed the configuration{" "}
-        {updated_at === null ? "meanwhile" : ago(updated_at, now)}.
-      </strong>{" "}
-      <span className="text-ink-2">It is version {count(version)} now. What you typed is still here.</span>
-    </Banner>
-  );
 }

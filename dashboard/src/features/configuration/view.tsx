@@ -1,10 +1,10 @@
 "use client";
 
 import { CircleOff, Eye, FileWarning, KeyRound, Plus, ScanEye, Unplug } from "lucide-react";
-import { useRef } from "react";
 import type { Configuration, Server } from "@/lib/api";
 import { useNow } from "@/lib/clock";
 import { useMe, useServer } from "@/lib/data";
+import { useHeld } from "@/lib/fate";
 import { forceOf, useChecks, useConfiguration, useSaveConfiguration, useWatched } from "@/lib/standing";
 import { useTitle } from "@/lib/title";
 import { ago } from "@/lib/units";
@@ -72,9 +72,7 @@ function Loaded({ server, configuration }: { server: Server; configuration: Conf
   const asked = rest.join(":");
   const found = what === "of" ? rows.find((row) => row.entry !== null && row.name === asked) : undefined;
   // Removed by somebody else meanwhile: what is being typed stays.
-  const held = useRef<{ edit: string; row: Row } | null>(null);
-  if (found) held.current = { edit, row: found };
-  const edited = found ?? (held.current?.edit === edit ? held.current.row : undefined);
+  const edited = useHeld(edit, found);
   const type = what === "new" ? asked : (edited?.type ?? "");
   const kind = configuration.kinds.find((each) => each.type === type);
 

@@ -1,32 +1,45 @@
 "use client";
 
-import { Plus } from "lucide-react";
+import { Plus, Users } from "lucide-react";
 import { useState } from "react";
-import type { Channel, ChannelKind, Policy, Severity } from "@/lib/api";
+import {
+  type Channel,
+  type ChannelKind,
+  type Policies,
+  type Policy,
+  Problem,
+  type Severity,
+} from "@/lib/api";
+import { useFate } from "@/lib/fate";
 import { useSavePolicies } from "@/lib/telling";
 import { count } from "@/lib/units";
 import { addresseeInWords } from "@/lib/words";
 import { Button } from "@/ui/button";
+import { FateOfDraft } from "@/ui/changed";
 import { EditorFrame, Part } from "@/ui/editor";
 import { Field } from "@/ui/field";
 import { HoursFields, nightHours } from "@/ui/hours-fields";
 import { Several, Switch } from "@/ui/inputs";
+import { Banner } from "@/ui/panel";
 import { SelectorFields } from "@/ui/selector-fields";
 import { SEVERITIES } from "@/ui/severity";
 import { draftOf, readPolicy, type StepDraft, step, withPolicy } from "./draft";
 
 export function PolicyEditor({
   organizationId,
-  policies,
+  all,
   policy,
+  live,
   channels,
   kinds,
   onDone,
 }: {
   organizationId: string;
-  policies: readonly Policy[];
+  all: Policies;
   /** Null: a new one, at the end. */
   policy: Policy | null;
+  /** As it is now; undefined: not stored, or no more. */
+  live: Policy | undefined;
   channels: readonly Channel[];
   kinds: readonly ChannelKind[];
   onDone: () => void;
@@ -34,6 +47,9 @@ export function PolicyEditor({
   const save = useSavePolicies(organizationId);
   const [draft, setDraft] = useState(() => draftOf(policy));
   const [tried, setTried] = useState(false);
+  // Only all of them have a version. Another's change of another policy is none of this one.
+  const { fate, problem, keep } = useFate(policy && markOf(policy), live ? markOf(live) : null, save);
+  const among = fate === "kept" && problem instanceof Problem && problem.slug === "version";
   const faults = tried ? readPolicy(draft).faults : new Map<string, string>();
   const put = (change: Partial<typeof draft>) => setDraft((before) => ({ ...before, ...change }));
   const putStep = (changed: StepDraft) =>
@@ -45,12 +61,29 @@ export function PolicyEditor({
       back="All policies"
       onBack={onDone}
       busy={save.isPending}
-      problem={save.error}
+      problem={among ? null : problem}
+      notice={
+        among ? (
+          <Banner tone="late" testId="among" icon={<Users aria-hidden />}>
+            <strong className="font-medium">Somebody changed other policies meanwhile.</strong>{" "}
+            <span className="text-ink-2">
+              What you typed is still here. Save again to put it among theirs.
+            </span>
+          </Banner>
+        ) : (
+          <FateOfDraft fate={fate} what="policy" onKeep={keep} onReload={onDone} />
+        )
+      }
+      blocked={fate === "changed"}
+      action={fate === "gone" ? "Save as a new policy" : undefined}
       onSubmit={() => {
         setTried(true);
         const read = readPolicy(draft);
         if (read.faults.size > 0) return false;
-        save.mutate(withPolicy(policies, read.policy), { onSuccess: onDone });
+        save.mutate(
+          { version: all.version, policies: withPolicy(all.policies, read.policy) },
+          { onSuccess: onDone },
+        );
         return true;
       }}
     >
@@ -138,6 +171,8 @@ export function PolicyEditor({
     </EditorFrame>
   );
 }
+
+const markOf = (policy: Policy) => JSON.stringify(policy);
 
 function nextMinutes(steps: readonly StepDraft[]): string {
   const last = Number(steps.at(-1)?.minutes ?? 0);

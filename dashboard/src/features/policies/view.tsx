@@ -2,8 +2,9 @@
 
 import { ArrowDown, ArrowUp, MoonStar, PencilLine, Plus, Route, Trash2 } from "lucide-react";
 import { useState } from "react";
-import type { Channel, ChannelKind, Policy } from "@/lib/api";
+import type { Channel, ChannelKind, Policies, Policy } from "@/lib/api";
 import { useServers } from "@/lib/data";
+import { useHeld } from "@/lib/fate";
 import { mayRule, useOrganization } from "@/lib/organization";
 import { useChannels, usePolicies, useSavePolicies } from "@/lib/telling";
 import { count } from "@/lib/units";
@@ -26,6 +27,9 @@ export function PoliciesView() {
   const channels = useChannels(organization?.id).data;
   const [{ edit }, change] = useUrlState(editFields);
   const rules = mayRule(organization?.role);
+  const live = query.data?.policies.find(({ id }) => id === edit);
+  // Deleted by somebody else meanwhile: what is being typed stays.
+  const known = useHeld(edit, live);
   const add = rules && (
     <Button kind="primary" onClick={() => change({ edit: "new" }, "push")} data-testid="add-policy">
       <Plus aria-hidden />
@@ -44,22 +48,22 @@ export function PoliciesView() {
       action={edit === "" && query.data?.policies.length ? add : undefined}
     >
       <Whole query={query} what="policies">
-        {({ policies }) => {
+        {(all) => {
           if (organization === undefined) return null;
-          const known = policies.find(({ id }) => id === edit);
           if (rules && (edit === "new" || known))
             return (
               <PolicyEditor
                 key={edit}
                 organizationId={organization.id}
-                policies={policies}
+                all={all}
                 policy={known ?? null}
+                live={live}
                 channels={channels?.channels ?? []}
                 kinds={channels?.kinds ?? []}
                 onDone={() => change({ edit: "" }, "push")}
               />
             );
-          if (policies.length === 0)
+          if (all.policies.length === 0)
             return (
               <Panel>
                 <EmptyFace icon={<Route aria-hidden />} title="Nobody is told" className="py-20" action={add}>
@@ -71,7 +75,7 @@ export function PoliciesView() {
           return (
             <List
               organizationId={organization.id}
-              policies={policies}
+              all={all}
               channels={channels?.channels ?? []}
               kinds={channels?.kinds ?? []}
               rules={rules}
@@ -86,14 +90,14 @@ export function PoliciesView() {
 
 function List({
   organizationId,
-  policies,
+  all: { policies, version },
   channels,
   kinds,
   rules,
   onEdit,
 }: {
   organizationId: string;
-  policies: Policy[];
+  all: Policies;
   channels: Channel[];
   kinds: ChannelKind[];
   rules: boolean;
@@ -117,7 +121,7 @@ function List({
                       size="icon"
                       aria-label={`Move ${policy.name} up`}
                       disabled={index === 0 || save.isPending}
-                      onClick={() => save.mutate(moved(policies, index, -1))}
+                      onClick={() => save.mutate({ version, policies: moved(policies, index, -1) })}
                     >
                       <ArrowUp aria-hidden />
                     </Button>
@@ -126,7 +130,7 @@ function List({
                       size="icon"
                       aria-label={`Move ${policy.name} down`}
                       disabled={index === policies.length - 1 || save.isPending}
-                      onClick={() => save.mutate(moved(policies, index, 1))}
+                      onClick={() => save.mutate({ version, policies: moved(policies, index, 1) })}
                     >
                       <ArrowDown aria-hidden />
                     </Button>
@@ -159,7 +163,7 @@ function List({
         title={`Delete ${asking?.name}?`}
         description="Alerts that only it admits are recorded from now on, and nobody is told."
         action="Delete the policy"
-        run={() => save.mutateAsync(policies.filter(({ id }) => id !== asking?.id))}
+        run={() => save.mutateAsync({ version, policies: policies.filter(({ id }) => id !== asking?.id) })}
       />
     </div>
   );

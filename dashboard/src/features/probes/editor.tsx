@@ -2,11 +2,13 @@
 
 import { Radar } from "lucide-react";
 import { useMemo, useState } from "react";
-import { type Probe, type ProbeAllowance, type ProbeKind, Problem } from "@/lib/api";
+import type { Probe, ProbeAllowance, ProbeKind } from "@/lib/api";
 import { useServers } from "@/lib/data";
+import { useFate } from "@/lib/fate";
 import { useSaveProbe, useTryProbe } from "@/lib/probes";
 import { duration } from "@/lib/units";
 import { Button } from "@/ui/button";
+import { FateOfDraft, SECRETS_LOST } from "@/ui/changed";
 import { EditorFrame, Part } from "@/ui/editor";
 import { Refusal } from "@/ui/faces";
 import { Field } from "@/ui/field";
@@ -22,6 +24,7 @@ const INTERVALS = [10, 30, 60, 120, 300, 600, 1800, 3600];
 export function ProbeEditor({
   organizationId,
   probe,
+  live,
   kinds,
   allowance,
   onDone,
@@ -29,6 +32,8 @@ export function ProbeEditor({
   organizationId: string;
   /** Null: a new one. */
   probe: Probe | null;
+  /** As it is now; undefined: not stored, or no more. */
+  live: Probe | undefined;
   kinds: readonly ProbeKind[];
   allowance: ProbeAllowance;
   onDone: () => void;
@@ -51,6 +56,8 @@ export function ProbeEditor({
   const [tried, setTried] = useState(false);
   const read = optionsOf(fields, settings, "settings");
   const faults = tried ? read.faults : new Map<string, string>();
+  const { base, fate, problem, keep } = useFate(probe?.version ?? null, live?.version ?? null, save);
+  const id = fate === "gone" ? null : (probe?.id ?? null);
   const intervals = [...new Set([...INTERVALS, interval])]
     .filter((seconds) => seconds >= allowance.least_interval_seconds || seconds === interval)
     .sort((a, b) => a - b);
@@ -61,15 +68,18 @@ export function ProbeEditor({
       back="All probes"
       onBack={onDone}
       busy={save.isPending}
-      problem={save.error}
+      problem={problem}
+      notice={<FateOfDraft fate={fate} what="probe" lost={SECRETS_LOST} onKeep={keep} onReload={onDone} />}
+      blocked={fate === "changed"}
+      action={fate === "gone" ? "Save as a new probe" : undefined}
       onSubmit={() => {
         setTried(true);
         if (name.trim() === "" || read.faults.size > 0) return false;
         save.mutate(
           {
-            id: probe?.id ?? null,
+            id,
             wanted: {
-              version: probe?.version ?? 0,
+              version: base ?? 0,
               name: name.trim(),
               kind: kindName,
               settings: read.options,
@@ -83,12 +93,6 @@ export function ProbeEditor({
         return true;
       }}
     >
-      {save.error instanceof Problem && save.error.slug === "version" && (
-        <p className="text-sm text-ink-2">
-          What you typed is still here. Save again to put it in place of what somebody else has saved
-          meanwhile.
-        </p>
-      )}
       <div className="grid grid-cols-1 gap-4 sm:grid-cols-2">
         <Field
           label="Name"
@@ -133,7 +137,7 @@ export function ProbeEditor({
             onClick={() => {
               setTried(true);
               if (read.faults.size === 0)
-                trial.mutate({ probe_id: probe?.id ?? null, kind: kindName, settings: read.options });
+                trial.mutate({ probe_id: id, kind: kindName, settings: read.options });
             }}
           >
             <Radar aria-hidden />

@@ -6,6 +6,7 @@ import { useState } from "react";
 import type { Organization, Probe, ProbeAllowance, ProbeKind } from "@/lib/api";
 import { classes } from "@/lib/classes";
 import { useNow } from "@/lib/clock";
+import { useHeld } from "@/lib/fate";
 import { mayWrite, useOrganization } from "@/lib/organization";
 import { useProbes } from "@/lib/probes";
 import { ago, count, counted, duration, say } from "@/lib/units";
@@ -28,6 +29,9 @@ export function ProbesView() {
   const query = useProbes(organization?.id);
   const [{ edit }, change] = useUrlState(probesFields);
   const writes = mayWrite(organization?.role);
+  const live = query.data?.probes.find(({ id }) => id === edit);
+  // Deleted by somebody else meanwhile: what is being typed stays.
+  const known = useHeld(edit, live);
   const add = writes && (
     <Button kind="primary" onClick={() => change({ edit: "new" }, "push")} data-testid="add-probe">
       <Plus aria-hidden />
@@ -59,13 +63,13 @@ export function ProbesView() {
       <Whole query={query} what="probes">
         {({ probes, kinds, allowance }) => {
           if (organization === undefined) return null;
-          const known = probes.find(({ id }) => id === edit);
           if (writes && (edit === "new" || known))
             return (
               <ProbeEditor
                 key={edit}
                 organizationId={organization.id}
                 probe={known ?? null}
+                live={live}
                 kinds={kinds}
                 allowance={allowance}
                 onDone={() => change({ edit: "" }, "push")}

@@ -1,10 +1,12 @@
 "use client";
 
 import { useState } from "react";
-import { Problem, type Rule, type ScopedRule, type StoredRule } from "@/lib/api";
+import type { Rule, ScopedRule, StoredRule } from "@/lib/api";
 import { useServers } from "@/lib/data";
+import { useFate } from "@/lib/fate";
 import { useSaveRule } from "@/lib/telling";
 import { ruleInWords } from "@/lib/words";
+import { FateOfDraft } from "@/ui/changed";
 import { EditorFrame, Part } from "@/ui/editor";
 import { Field } from "@/ui/field";
 import { Area, Choice, Suggested, Switch } from "@/ui/inputs";
@@ -20,6 +22,7 @@ function scopeOf(serverId: string | null): Omit<ScopedRule, "rule"> {
 export function RuleEditor({
   organizationId,
   stored,
+  live,
   serverId,
   model,
   vocabulary,
@@ -28,6 +31,8 @@ export function RuleEditor({
   organizationId: string;
   /** Null: a new one. */
   stored: StoredRule | null;
+  /** As it is now; undefined: not stored, or no more. */
+  live: StoredRule | undefined;
   /** A new one is for this server; null: for all. */
   serverId: string | null;
   /** What the fields begin with. */
@@ -42,7 +47,7 @@ export function RuleEditor({
   const faults = tried ? read.faults : new Map<string, string>();
   const put = (change: Partial<Draft>) => setDraft((before) => ({ ...before, ...change }));
   const unit = unitOf(vocabulary, draft.metric.trim()) ?? "";
-  const conflict = save.error instanceof Problem && save.error.slug === "version";
+  const { base, fate, problem, keep } = useFate(stored?.version ?? null, live?.version ?? null, save);
   return (
     <EditorFrame
       title={stored ? stored.rule.name : model.name ? `Adapt: ${model.name}` : "New rule"}
@@ -54,23 +59,30 @@ export function RuleEditor({
       back="All rules"
       onBack={onDone}
       busy={save.isPending}
-      problem={save.error}
+      problem={problem}
+      notice={
+        <FateOfDraft
+          fate={fate}
+          what="rule"
+          by={live?.author}
+          at={live?.updated_at}
+          onKeep={keep}
+          onReload={onDone}
+        >
+          {live && `Now: ${ruleInWords(live.rule, unitOf(vocabulary, live.rule.metric) ?? "")}.`}
+        </FateOfDraft>
+      }
+      blocked={fate === "changed"}
+      action={fate === "gone" ? "Save as a new rule" : undefined}
       onSubmit={() => {
         setTried(true);
         if (read.faults.size > 0) return false;
-        save.mutate(
-          { known: stored && { id: stored.id, version: stored.version }, wanted: read.wanted },
-          { onSuccess: onDone },
-        );
+        const known =
+          stored === null || base === null || fate === "gone" ? null : { id: stored.id, version: base };
+        save.mutate({ known, wanted: read.wanted }, { onSuccess: onDone });
         return true;
       }}
     >
-      {conflict && (
-        <p className="text-sm text-ink-2">
-          What you typed is still here. Save again to put it in place of what somebody else has saved
-          meanwhile.
-        </p>
-      )}
       <div className="grid grid-cols-1 gap-4 sm:grid-cols-[minmax(0,1fr)_10rem]">
         <Field
           label="Name"

@@ -5,6 +5,7 @@ import { useMemo, useState } from "react";
 import type { DefaultRule, Organization, StoredRule } from "@/lib/api";
 import { classes } from "@/lib/classes";
 import { useServers } from "@/lib/data";
+import { useHeld } from "@/lib/fate";
 import { mayWrite, useOrganization } from "@/lib/organization";
 import { useProbes } from "@/lib/probes";
 import { useDeleteRule, useRules, useSaveRule, useVocabulary } from "@/lib/telling";
@@ -89,7 +90,9 @@ function Loaded({
     probes.map(({ name }) => name),
   );
   const done = () => change({ edit: "", of: "", server: "" }, "push");
-  const known = rules.find(({ id }) => id === edit);
+  const live = rules.find(({ id }) => id === edit);
+  // Deleted by somebody else meanwhile: what is being typed stays.
+  const known = useHeld(edit, live);
   const model = defaults.find(({ rule }) => rule.name === of);
   if (writes && (edit === "new" || known))
     return (
@@ -97,6 +100,7 @@ function Loaded({
         key={`${edit} ${of} ${server}`}
         organizationId={organization.id}
         stored={known ?? null}
+        live={live}
         serverId={ids.includes(server) ? server : null}
         model={known?.rule ?? model?.rule ?? BLANK}
         vocabulary={vocabulary}

@@ -7,20 +7,16 @@ import {
   useQuery,
   useQueryClient,
 } from "@tanstack/react-query";
-import { useEffect, useMemo, useRef, useState } from "react";
+import { useEffect, useState } from "react";
 import { takeAlert } from "./alerts";
 import { hub, Problem, type Server, taken } from "./api";
 import { reloadKinds, take } from "./cache";
-import { learnHubTime } from "./clock";
+import { hubNow, learnHubTime } from "./clock";
 import { type LiveEvent, meanwhile, onLive, openLive, watchServer } from "./live";
 import { type Columns, type Frame, frameOf, INSTANCE } from "./series";
 import { takeStanding } from "./standing";
+import { follow, isBacklog, type Tail, tailFrom } from "./tail";
 import { KINDS, takeBundle } from "./telling";
-
-/** How long the live tail of a server is kept; ranges are loaded again well before. */
-const TAIL_MS = 30 * 60_000;
-/** Samples that come this much late are a backlog; the ranges that hold them are loaded again. */
-const BACKLOG_MS = 2 * 60_000;
 
 export function makeQueryClient(): QueryClient {
   return new QueryClient({
@@ -230,30 +226,24 @@ export function withNews(known: Server[], event: LiveEvent): Server[] {
 /** What the live stream brought for one server since the page was opened, at most the last half hour. */
 export function useTail(serverId: string): readonly Columns[] {
   const cache = useQueryClient();
-  const [tail, setTail] = useState<readonly Columns[]>([]);
-  const newest = useRef(0);
+  const [kept, setKept] = useState<readonly Columns[]>([]);
   useEffect(() => {
     if (serverId === "") return;
-    setTail([]);
-    newest.current = 0;
+    setKept([]);
+    // The stream says what the hub's time is before it brings samples.
+    let tail: Tail | null = null;
     let backfill: ReturnType<typeof setTimeout> | null = null;
     const stopListening = onLive((event) => {
       if (event.type !== "samples" || event.data.server_id !== serverId) return;
-      const { times, series } = event.data;
-      const first = times[0];
-      const last = times.at(-1);
-      if (first === undefined || last === undefined) return;
-      if (first < newest.current - BACKLOG_MS && backfill === null)
-        // Old samples came late: the server was away and has caught up.
+      if (event.data.times.length === 0) return;
+      tail ??= tailFrom(hubNow());
+      if (isBacklog(tail, event.data) && backfill === null)
         backfill = setTimeout(() => {
           backfill = null;
           void cache.invalidateQueries({ queryKey: ["range", serverId] });
         }, 3000);
-      newest.current = Math.max(newest.current, last);
-      setTail((before) => [
-        ...before.filter((columns) => (columns.times.at(-1) ?? 0) > newest.current - TAIL_MS),
-        { times, series },
-      ]);
+      tail = follow(tail, event.data);
+      setKept(tail.kept);
     });
     const stopWatching = watchServer(serverId);
     return () => {
@@ -262,7 +252,7 @@ export function useTail(serverId: string): readonly Columns[] {
       stopWatching();
     };
   }, [cache, serverId]);
-  return useMemo(() => tail, [tail]);
+  return kept;
 }
 
 export function useRename() {

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
-import type { Line } from "@/lib/series";
-import { arrange, ceilingOf, columns, extent, type Facts } from "./arrange";
+import type { Line, Value } from "@/lib/series";
+import { arrange, ceilingOf, columns, extent, type Facts, stretches } from "./arrange";
 
-const line = (id: number, labels: Record<string, string>, values: (number | null)[] = [1]): Line => ({
+const line = (id: number, labels: Record<string, string>, values: Value[] = [1]): Line => ({
   id,
   metric: "m",
   labels,
@@ -67,10 +67,30 @@ describe("columns", () => {
       [3, 4, 5],
     ]);
   });
-  test("mirrored lines go below the axis", () => {
-    const mirrored = arrange([line(1, { d: "out" }, [1, null])], facts({ by: ["d"], mirror: ["out"] }));
-    expect(columns(mirrored, new Set(), false)).toEqual([[-1, null]]);
+  test("a stack does not fall where one of its lines was measured at another time", () => {
+    const apart = arrange(
+      [
+        line(1, { state: "used" }, [1, undefined, 2]),
+        line(2, { state: "cached" }, [3, null, 3]),
+        line(3, { state: "free" }, [5, 6, 7]),
+      ],
+      facts({ by: ["state"], style: "stack" }),
+    );
+    expect(columns(apart, new Set(), true)).toEqual([
+      [1, 1, 2],
+      [4, null, 5],
+      [9, 7, 12],
+    ]);
   });
+  test("mirrored lines go below the axis", () => {
+    const values = [1, undefined, 0, null];
+    const mirrored = arrange([line(1, { d: "out" }, values)], facts({ by: ["d"], mirror: ["out"] }));
+    expect(columns(mirrored, new Set(), false)).toEqual([[-1, undefined, 0, null]]);
+  });
+});
+
+test("a line is drawn in one go from pause to pause", () => {
+  expect(stretches([null, 1, undefined, 2, null, undefined, 3, undefined, null])).toEqual([[1, 3], [6]]);
 });
 
 test("only what is in the window counts for the axis", () => {

@@ -1,6 +1,6 @@
 /** From lines as they were sampled to lines as they are drawn: order, name, colour, side, and height in a stack. Pure. */
 import type { SeriesId } from "@/lib/api";
-import { type Frame, type Line, lineNames } from "@/lib/series";
+import { type Frame, type Line, lineNames, type Value, valueAt } from "@/lib/series";
 
 export type Facts = {
   metrics: readonly string[];
@@ -84,28 +84,43 @@ export function arrange(lines: readonly Line[], facts: Facts): Drawn[] {
 }
 
 /** Columns as they are drawn: stacked on one another, or turned below the axis. Hidden ones are null throughout. */
-export function columns(
-  drawn: readonly Drawn[],
-  hidden: ReadonlySet<SeriesId>,
-  stacked: boolean,
-): (number | null)[][] {
-  let ground: (number | null)[] | null = null;
-  return drawn.map(({ line, below }) => {
-    if (hidden.has(line.id)) return line.values.map(() => null);
-    if (!stacked) return below ? line.values.map((value) => (value === null ? null : -value)) : line.values;
-    const under: (number | null)[] | null = ground;
-    const column: (number | null)[] = line.values.map((value, row) =>
-      value === null ? null : value + (under?.[row] ?? 0),
-    );
-    ground = column;
-    return column;
+export function columns(drawn: readonly Drawn[], hidden: ReadonlySet<SeriesId>, stacked: boolean): Value[][] {
+  const ground: number[] = [];
+  return drawn.map(({ line: { id, values }, below }) => {
+    if (hidden.has(id)) return values.map(() => null);
+    if (!stacked) return below ? values.map((value) => (value ? -value : value)) : values;
+    return values.map((_, row) => {
+      // What stands on a line must not fall where that line has no sample of its own.
+      const value = valueAt(values, row);
+      if (value === null) return null;
+      const height = (ground[row] ?? 0) + value;
+      ground[row] = height;
+      return height;
+    });
   });
+}
+
+/** The rows of each stretch of a line that is drawn in one go: across undefined, up to null. */
+export function stretches(values: ArrayLike<Value>): number[][] {
+  const found: number[][] = [];
+  let open: number[] | null = null;
+  for (let row = 0; row < values.length; row += 1) {
+    if (values[row] === null) open = null;
+    else if (values[row] !== undefined) {
+      if (open === null) {
+        open = [];
+        found.push(open);
+      }
+      open.push(row);
+    }
+  }
+  return found;
 }
 
 /** The lowest and highest of what is drawn within a window. */
 export function extent(
   times: readonly number[],
-  drawn: readonly (readonly (number | null)[])[],
+  drawn: readonly (readonly Value[])[],
   since: number,
   to: number,
 ): [number, number] {
@@ -125,7 +140,7 @@ export function extent(
 
 /** Whether there is nothing to draw at all. */
 export function isEmpty(frame: Frame): boolean {
-  return frame.lines.every((line) => line.values.every((value) => value === null));
+  return frame.lines.every((line) => line.values.every((value) => value === null || value === undefined));
 }
 
 /** The upper end of an axis: the top where values come near it, else the step of it that they stay under. */

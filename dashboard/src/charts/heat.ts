@@ -1,4 +1,5 @@
 import type uPlot from "uplot";
+import { medianStep, rowsOf } from "@/lib/series";
 import { faded } from "./palette";
 import type { TimeChartProps } from "./time-chart";
 
@@ -8,7 +9,6 @@ export function drawHeat(u: uPlot, { drawn, frame, top }: TimeChartProps, colour
   const times = frame.times;
   const rows = drawn.length;
   const full = top ?? (Math.max(...drawn.flatMap(({ line }) => line.values.map((value) => value ?? 0))) || 1);
-  const gapX = frame.stepMs ?? medianStep(times);
   ctx.save();
   ctx.beginPath();
   ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
@@ -17,11 +17,13 @@ export function drawHeat(u: uPlot, { drawn, frame, top }: TimeChartProps, colour
   drawn.forEach(({ line }, row) => {
     const y = Math.round(bbox.top + row * rowHeight);
     const bottom = Math.round(bbox.top + (row + 1) * rowHeight) - (rowHeight > 5 ? 1 : 0);
-    line.values.forEach((value, index) => {
-      if (value === null) return;
-      const time = times[index] as number;
-      const next = times[index + 1];
-      const end = next !== undefined && next - time < gapX * 1.9 ? next : time + gapX;
+    const own = rowsOf(line.values);
+    const wide = medianStep(own.map((at) => times[at] as number)) ?? frame.stepMs ?? 15_000;
+    own.forEach((at, index) => {
+      const value = line.values[at] as number;
+      const time = times[at] as number;
+      const next = times[own[index + 1] ?? -1];
+      const end = next !== undefined && next - time < wide * 1.9 ? next : time + wide;
       // Both edges rounded alike: overlapping cells would show as seams.
       const x = Math.round(u.valToPos(time / 1000, "x", true));
       const right = Math.round(u.valToPos(end / 1000, "x", true));
@@ -30,10 +32,4 @@ export function drawHeat(u: uPlot, { drawn, frame, top }: TimeChartProps, colour
     });
   });
   ctx.restore();
-}
-
-function medianStep(times: readonly number[]): number {
-  const steps = times.slice(1).map((time, row) => time - (times[row] as number));
-  steps.sort((a, b) => a - b);
-  return steps[Math.floor(steps.length / 2)] ?? 15_000;
 }

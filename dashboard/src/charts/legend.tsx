@@ -3,7 +3,7 @@
 import { type RefObject, useEffect, useRef, useState } from "react";
 import type { SeriesId } from "@/lib/api";
 import { classes } from "@/lib/classes";
-import { lastOf } from "@/lib/series";
+import { lastOf, valueAt } from "@/lib/series";
 import { counted, say } from "@/lib/units";
 import type { Drawn } from "./arrange";
 import { colourToken } from "./palette";
@@ -39,7 +39,8 @@ export function Legend({
       listen: (row) => {
         list.current?.querySelectorAll<HTMLElement>("[data-line]").forEach((item) => {
           const line = drawn.find((each) => String(each.line.id) === item.dataset.line)?.line;
-          if (line) item.textContent = say(unit, row === null ? lastOf(line.values) : line.values[row]);
+          if (line)
+            item.textContent = say(unit, row === null ? lastOf(line.values) : valueAt(line.values, row));
         });
       },
     };

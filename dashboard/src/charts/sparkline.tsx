@@ -1,7 +1,8 @@
 "use client";
 
 import { classes } from "@/lib/classes";
-import { ceilingOf } from "./arrange";
+import type { Value } from "@/lib/series";
+import { ceilingOf, stretches } from "./arrange";
 
 /**
  * A small picture of a column: no axes, no words. Gaps stay gaps. The scale ends at `top`, or a step below it when the
@@ -17,7 +18,7 @@ export function Sparkline({
   tone = "var(--chart-1)",
 }: {
   times: readonly number[];
-  values: readonly (number | null)[];
+  values: readonly Value[];
   since: number;
   to: number;
   top: number | null;
@@ -28,31 +29,16 @@ export function Sparkline({
   // Coarser steps than a chart's: small pictures are compared with one another.
   const ceiling =
     top !== null && highest <= top ? (highest <= 0.22 * top ? 0.25 * top : top) : ceilingOf(highest, top);
-  const runs: string[] = [];
-  const areas: string[] = [];
-  let run: string[] = [];
-  let first = 0;
-  let last = 0;
-  const close = () => {
-    if (run.length > 1) {
-      runs.push(`M${run.join("L")}`);
-      areas.push(`M${first} 100L${run.join("L")}L${last} 100Z`);
-    }
-    run = [];
-  };
-  times.forEach((time, row) => {
-    const value = values[row];
-    if (value === null || value === undefined) {
-      close();
-      return;
-    }
-    const x = round(((time - since) / (to - since)) * 200);
-    if (x < -4) return;
-    if (run.length === 0) first = x;
-    last = x;
-    run.push(`${x} ${round(97 - (Math.max(0, value) / ceiling) * 94)}`);
-  });
-  close();
+  const xOf = (row: number) => round((((times[row] as number) - since) / (to - since)) * 200);
+  const yOf = (row: number) => round(97 - (Math.max(0, values[row] ?? 0) / ceiling) * 94);
+  const runs = stretches(values)
+    .map((rows) => rows.filter((row) => xOf(row) >= -4))
+    .filter((rows) => rows.length > 1)
+    .map((rows) => ({
+      first: xOf(rows[0] as number),
+      last: xOf(rows.at(-1) as number),
+      path: rows.map((row) => `${xOf(row)} ${yOf(row)}`).join("L"),
+    }));
   return (
     <svg
       viewBox="0 0 200 100"
@@ -68,9 +54,13 @@ export function Sparkline({
         vectorEffect="non-scaling-stroke"
         opacity={runs.length === 0 ? 1 : 0.55}
       />
-      <path d={areas.join("")} fill="currentColor" opacity="0.13" />
       <path
-        d={runs.join("")}
+        d={runs.map(({ first, last, path }) => `M${first} 100L${path}L${last} 100Z`).join("")}
+        fill="currentColor"
+        opacity="0.13"
+      />
+      <path
+        d={runs.map(({ path }) => `M${path}`).join("")}
         fill="none"
         stroke="currentColor"
         strokeWidth="1.5"

@@ -3,10 +3,10 @@
 import { type KeyboardEvent, useEffect, useMemo, useRef } from "react";
 import uPlot from "uplot";
 import type { SeriesId } from "@/lib/api";
-import type { Frame } from "@/lib/series";
+import { type Frame, nearest, type Value } from "@/lib/series";
 import { useShade } from "@/lib/theme";
 import { axisLabels, axisSteps, timeLabels } from "@/lib/units";
-import { ceilingOf, columns, type Drawn, extent } from "./arrange";
+import { ceilingOf, columns, type Drawn, extent, stretches } from "./arrange";
 import { gutterOf } from "./gutter";
 import { drawHeat } from "./heat";
 import { colourOf, dashOf, faded, readPalette } from "./palette";
@@ -154,7 +154,7 @@ function make(
       width: stacked ? 1 : 1.5,
       ...(dashOf(each.colour) ? { dash: dashOf(each.colour) } : {}),
       ...(style === "area" ? { fill: faded(colour, 0.16) } : {}),
-      points: { show: lonely, size: 4, fill: colour, stroke: colour },
+      points: { show: false, filter: lonely, size: 4, fill: colour, stroke: colour },
     };
   });
   const shown = drawn
@@ -186,12 +186,7 @@ function make(
         range: (u) => {
           const now = latest.current;
           if (heat) return [0, Math.max(1, drawn.length)];
-          const [lowest, highest] = extent(
-            now.frame.times,
-            u.data.slice(1) as (number | null)[][],
-            now.since,
-            now.to,
-          );
+          const [lowest, highest] = extent(now.frame.times, u.data.slice(1) as Value[][], now.since, now.to);
           if (lowest === 0 && highest === 0) return [0, now.top ?? 1];
           if (mirrored) {
             const reach = Math.max(-lowest, highest) || 1;
@@ -244,6 +239,7 @@ function make(
     ],
     cursor: {
       y: false,
+      dataIdx: (u, index, row) => (index === 0 ? row : nearest(u.data[index] ?? [], row)),
       points: {
         show: !heat,
         size: 7,
@@ -309,10 +305,6 @@ function make(
 }
 
 /** A point of its own only where a sample stands alone between gaps and would have no line. */
-function lonely(u: uPlot, index: number): boolean {
-  const values = u.data[index];
-  if (!values) return false;
-  let points = 0;
-  for (const value of values) if (value !== null && value !== undefined && ++points > 1) return false;
-  return points === 1;
+function lonely(u: uPlot, index: number): number[] {
+  return stretches(u.data[index] ?? []).flatMap((rows) => (rows.length === 1 ? rows : []));
 }

@@ -1,4 +1,5 @@
 import type uPlot from "uplot";
+import { valueAt } from "@/lib/series";
 import { moment, NOTHING, say } from "@/lib/units";
 import type { Drawn } from "./arrange";
 import { gutterOf } from "./gutter";
@@ -17,7 +18,7 @@ export function showTip(u: uPlot, tip: HTMLElement, props: TimeChartProps, row: 
   const { drawn, hidden, unit, style } = props;
   let rows = drawn
     .filter((each) => !hidden.has(each.line.id))
-    .map((each) => ({ each, value: each.line.values[row] ?? null }))
+    .map((each) => ({ each, value: valueAt(each.line.values, row) }))
     .filter(({ value }) => value !== null) as { each: Drawn; value: number }[];
   const top = u.cursor.top ?? 0;
   let near: Drawn | null = null;

@@ -3,20 +3,21 @@ import {
   type Columns,
   extend,
   type Frame,
+  frameOf,
   headlineColumn,
+  INSTANCE,
   type Line,
   lastOf,
   lineNames,
+  nearest,
+  only,
   since,
+  type Value,
+  valueAt,
   withGaps,
 } from "./series";
 
-const line = (
-  id: number,
-  values: (number | null)[],
-  metric = "m",
-  labels: Record<string, string> = {},
-): Line => ({
+const line = (id: number, values: Value[], metric = "m", labels: Record<string, string> = {}): Line => ({
   id,
   metric,
   labels,
@@ -83,21 +84,119 @@ describe("extend", () => {
     expect(after.lines[0]?.values).toEqual([1, 2, 5, 8]);
   });
 
+  test("steps of an answer in which nothing was yet do not keep live samples out", () => {
+    const answer = frameOf({
+      times: [0, 60_000, 120_000],
+      series: [line(1, [1, 2, null]) as Line & { values: (number | null)[] }],
+      step_seconds: 60,
+    });
+    const after = extend(answer, [brought([125_000, 150_000, 180_000], line(1, [4, 6, 7]))], M);
+    expect(after.times).toEqual([0, 60_000, 120_000, 180_000]);
+    expect(after.lines[0]?.values).toEqual([1, 2, 5, 7]);
+  });
+
   test("an empty frame takes all", () => {
     expect(extend(frame([], []), [brought([15], line(1, [1]))], M).times).toEqual([15]);
   });
 });
 
+const valuesOf = ({ lines }: Frame) => lines.map(({ values }) => values);
+const _ = undefined;
+
 describe("withGaps", () => {
   test("a missed run is a gap, a late one is not", () => {
-    const after = withGaps(frame([0, 15, 45, 105], [line(1, [1, 2, 3, 4])]), 15);
-    expect(after.times).toEqual([0, 15, 45, 60, 105]);
-    expect(after.lines[0]?.values).toEqual([1, 2, 3, null, 4]);
+    const after = withGaps(frame([0, 15, 30, 60, 120], [line(1, [1, 2, 3, 4, 5])]), 15);
+    expect(after.times).toEqual([0, 15, 30, 60, 75, 120]);
+    expect(valuesOf(after)).toEqual([[1, 2, 3, 4, null, 5]]);
+  });
+
+  test("two samples tell nothing of the usual interval", () => {
+    expect(valuesOf(withGaps(frame([0, 60], [line(1, [1, 2])]), 15))).toEqual([[1, null, 2]]);
+  });
+
+  test("lines measured at different times are each drawn in one go", () => {
+    const times = [0, 7, 15, 22, 30, 37];
+    const after = withGaps(
+      frame(times, [line(1, [1, null, 2, null, 3, null]), line(2, [null, 4, null, 5, null, 6])]),
+      15,
+    );
+    expect(after.times).toEqual(times);
+    expect(valuesOf(after)).toEqual([
+      [1, _, 2, _, 3, _],
+      [_, 4, _, 5, _, 6],
+    ]);
+  });
+
+  test("each line has the gaps of its own pauses only", () => {
+    const times = [0, 7, 15, 22, 37, 52, 67, 75, 82];
+    const after = withGaps(
+      frame(times, [
+        line(1, [1, null, 2, null, null, null, null, 3, null]),
+        line(2, [null, 4, null, 5, 6, 7, 8, null, 9]),
+      ]),
+      15,
+    );
+    expect(after.times).toEqual(times);
+    expect(valuesOf(after)).toEqual([
+      [1, _, 2, null, null, null, null, 3, _],
+      [_, 4, _, 5, 6, 7, 8, _, 9],
+    ]);
+  });
+
+  test("an outage of all is a gap in each line", () => {
+    const after = withGaps(
+      frame(
+        [0, 7, 15, 22, 100, 107],
+        [line(1, [1, null, 2, null, 3, null]), line(2, [null, 4, null, 5, null, 6])],
+      ),
+      15,
+    );
+    expect(valuesOf(after)).toEqual([
+      [1, _, 2, null, 3, _],
+      [_, 4, _, 5, null, 6],
+    ]);
+  });
+
+  test("a line that begins late or ends early has nothing where it was not", () => {
+    const times = [0, 15, 30, 45, 60, 75, 90];
+    const after = withGaps(
+      frame(times, [
+        line(1, [1, 2, null, null, null, null, null]),
+        line(2, [null, null, null, null, null, 3, 4]),
+      ]),
+      15,
+    );
+    expect(valuesOf(after)).toEqual([
+      [1, 2, _, _, null, null, null],
+      [null, null, null, _, _, 3, 4],
+    ]);
+  });
+
+  test("what was measured more seldom than expected is judged by its own interval", () => {
+    const after = withGaps(frame([0, 60, 120, 180, 400], [line(1, [1, 2, 3, 4, 5])]), 15);
+    expect(valuesOf(after)).toEqual([[1, 2, 3, 4, null, 5]]);
   });
 
   test("a coarsened frame is judged by its own step", () => {
     const before = frame([0, 60, 120], [line(1, [1, 2, 3])], 60);
-    expect(withGaps(before, 15)).toBe(before);
+    expect(withGaps(before, 15)).toEqual(before);
+  });
+
+  test("steps finer than the interval do not tear a line apart", () => {
+    const after = withGaps(
+      frame([0, 60, 75, 120], [line(1, [1, 2, null, 3]), line(2, [4, 5, 6, 7])], 15),
+      60,
+    );
+    expect(valuesOf(after)).toEqual([
+      [1, 2, _, 3],
+      [4, 5, 6, 7],
+    ]);
+  });
+
+  test("a coarse step without a sample is an outage", () => {
+    const answer = { times: [0, 180, 360, 540], step_seconds: 0.18 };
+    const series = [line(1, [1, 2, null, 3]) as Line & { values: (number | null)[] }];
+    expect(valuesOf(withGaps(frameOf({ ...answer, series }), 15))).toEqual([[1, 2, null, 3]]);
   });
 
   test("times stay ascending", () => {
@@ -106,10 +205,50 @@ describe("withGaps", () => {
   });
 });
 
+test("of one of several monitors only its own times are left", () => {
+  const both = frame(
+    [0, 7, 15, 22],
+    [
+      line(1, [1, null, 2, null], "m", { [INSTANCE]: "shop" }),
+      line(2, [null, 3, null, 4], "m", { [INSTANCE]: "blog" }),
+    ],
+  );
+  const blog = only(both, "blog");
+  expect(blog.times).toEqual([7, 22]);
+  expect(valuesOf(blog)).toEqual([[3, 4]]);
+  expect(only(blog, "blog")).toEqual(blog);
+});
+
+describe("where a line has no sample of its own", () => {
+  test("the nearest one stands for it", () => {
+    const values = [1, _, _, 2, _];
+    expect(values.map((_value, row) => nearest(values, row))).toEqual([0, 0, 3, 3, 3]);
+    expect(valueAt(values, 1)).toBe(1);
+  });
+  test("but none from beyond a pause", () => {
+    const values = [null, _, 1, null, 2, _, null];
+    expect(values.map((_value, row) => valueAt(values, row))).toEqual([null, 1, 1, null, 2, 2, null]);
+  });
+});
+
 test("one row before the edge stays, so that lines enter from it", () => {
   const cut = since(frame([0, 10, 20, 30], [line(1, [1, 2, 3, 4])]), 15);
   expect(cut.times).toEqual([10, 20, 30]);
   expect(cut.lines[0]?.values).toEqual([2, 3, 4]);
+});
+
+test("each line enters from the edge, though it was measured before others", () => {
+  const apart = frame(
+    [0, 7, 15, 22, 30],
+    [line(1, [1, _, 2, _, 3]), line(2, [_, 4, _, 5, _]), line(3, [6, null, null, 7, 8])],
+  );
+  const cut = since(apart, 20);
+  expect(cut.times).toEqual([7, 15, 22, 30]);
+  expect(valuesOf(cut)).toEqual([
+    [_, 2, _, 3],
+    [4, _, 5, _],
+    [null, null, 7, 8],
+  ]);
 });
 
 describe("headlineColumn", () => {
@@ -122,6 +261,10 @@ describe("headlineColumn", () => {
   });
   test("is the highest of all when it names none", () => {
     expect(headlineColumn(disks, {})).toEqual([0.5, 0.9]);
+  });
+  test("the highest does not fall at the times of the lower", () => {
+    const apart = frame([0, 7, 15, 22], [line(1, [0.9, _, 0.8, _]), line(2, [_, 0.1, _, 0.2])]);
+    expect(headlineColumn(apart, {})).toEqual([0.9, 0.9, 0.8, 0.8]);
   });
 });
 

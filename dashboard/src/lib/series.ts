@@ -1,13 +1,16 @@
 /**
- * Columns of samples as charts draw them: one ascending column of times (ms UTC), one column of values per line,
- * null where there is no sample. A gap in the times is a gap in the picture.
+ * Columns of samples as charts draw them: one ascending column of times (ms UTC), one column of values per line.
+ * Each time is that of a sample of at least one line. Lines that are measured at different times share the column of
+ * times, so that a row without a value says little until `withGaps` has told a line's pauses from the times of others.
  */
 import type { Labels, SeriesId } from "./api";
 
 /** The label that tells several monitors of one type apart. */
 export const INSTANCE = "twinwatch.monitor.name";
 
-export type Line = { id: SeriesId; metric: string; labels: Labels; values: (number | null)[] };
+/** null: no sample, nor any near. undefined: none at this time, but the line goes on here from one to the next. */
+export type Value = number | null | undefined;
+export type Line = { id: SeriesId; metric: string; labels: Labels; values: Value[] };
 export type Frame = {
   times: number[];
   lines: Line[] /** Width of a coarsened point; null: as sampled. */;
@@ -19,11 +22,12 @@ export type Columns = { times: number[]; series: Line[] };
 export const EMPTY: Frame = { times: [], lines: [], stepMs: null };
 
 export function frameOf(range: { times: number[]; series: Line[]; step_seconds: number | null }): Frame {
-  return {
+  // A coarsened answer has a row for each step up to its end, whether there are samples or not.
+  return withoutEmptyRows({
     times: range.times,
     lines: range.series,
     stepMs: range.step_seconds === null ? null : range.step_seconds * 1000,
-  };
+  });
 }
 
 /**
@@ -40,7 +44,7 @@ export function extend(frame: Frame, brought: readonly Columns[], metrics: Reado
       if (!metrics.has(line.metric)) continue;
       line.values.forEach((value, row) => {
         const time = columns.times[row];
-        if (value === null || time === undefined) return;
+        if (typeof value !== "number" || time === undefined) return;
         const point = step === null ? time : Math.floor(time / step) * step;
         if (point <= last) return;
         if (!known.has(line.id)) known.set(line.id, { ...line, values: [] });
@@ -73,27 +77,95 @@ export function extend(frame: Frame, brought: readonly Columns[], metrics: Reado
   };
 }
 
-/** A row of nulls wherever more than two and a half intervals passed without a sample, so that no line bridges it. */
+/**
+ * The frame with the pauses of each line told from the times of others: null where the line itself had no sample for
+ * longer than two and a half of its intervals (as expected or, where that is longer, as usual), undefined elsewhere.
+ * Where nothing at all was measured, a row of nulls keeps lines from bridging it.
+ */
 export function withGaps(frame: Frame, intervalMs: number): Frame {
-  const interval = Math.max(intervalMs, frame.stepMs ?? 0);
+  const step = frame.stepMs ?? 0;
+  const reaches = frame.lines.map(({ values }) => {
+    const usual = medianStep(rowsOf(values).map((row) => frame.times[row] as number)) ?? 0;
+    // Points of neighbouring steps tell nothing of the interval of the samples within.
+    return step + 2.5 * Math.max(intervalMs, usual > step ? usual : 0);
+  });
   const gaps = new Set<number>();
-  for (let row = 1; row < frame.times.length; row += 1)
-    if ((frame.times[row] as number) - (frame.times[row - 1] as number) > 2.5 * interval) gaps.add(row);
-  if (gaps.size === 0) return frame;
+  for (let row = 1; row < frame.times.length; row += 1) {
+    const apart = (frame.times[row] as number) - (frame.times[row - 1] as number);
+    const parts = ({ values }: Line, index: number) =>
+      apart > (reaches[index] as number) && isSample(values[row - 1]) && isSample(values[row]);
+    if (frame.lines.some(parts)) gaps.add(row);
+  }
   const spread = <T>(column: readonly T[], gap: (row: number) => T) =>
     column.flatMap((value, row) => (gaps.has(row) ? [gap(row), value] : [value]));
+  const times = spread(frame.times, (row) => (frame.times[row - 1] as number) + Math.max(intervalMs, step));
   return {
     stepMs: frame.stepMs,
-    times: spread(frame.times, (row) => (frame.times[row - 1] as number) + interval),
-    lines: frame.lines.map((line) => ({ ...line, values: spread<number | null>(line.values, () => null) })),
+    times,
+    lines: frame.lines.map((line, index) => {
+      const values = spread<Value>(line.values, () => null);
+      return { ...line, values: paused(times, values, reaches[index] as number) };
+    }),
   };
 }
 
-/** Without what lies before an instant; one earlier row stays, so that lines enter from the edge. */
+function paused(times: readonly number[], values: readonly Value[], reachMs: number): Value[] {
+  const rows = rowsOf(values);
+  let passed = 0;
+  return times.map((time, row) => {
+    if (row === rows[passed]) {
+      passed += 1;
+      return values[row];
+    }
+    const before = times[rows[passed - 1] ?? row] ?? time;
+    const after = times[rows[passed] ?? row] ?? time;
+    return after - before > reachMs ? null : undefined;
+  });
+}
+
+const isSample = (value: Value) => value !== null && value !== undefined;
+
+/** The rows in which a line has a sample. */
+export function rowsOf(values: readonly Value[]): number[] {
+  return values.flatMap((value, row) => (isSample(value) ? [row] : []));
+}
+
+/** How far apart times usually are: their median step; null where they are too few to tell. */
+export function medianStep(times: readonly number[]): number | null {
+  const steps = times.slice(1).map((time, row) => time - (times[row] as number));
+  steps.sort((a, b) => a - b);
+  return steps.length < 2 ? null : (steps[Math.floor((steps.length - 1) / 2)] ?? null);
+}
+
+/** The row of the sample that stands for a line at a row: the nearest that no pause parts from it; null: none. */
+export function nearest(values: ArrayLike<Value>, row: number): number | null {
+  const seek = (step: 1 | -1) => {
+    let at = row;
+    while (at >= 0 && at < values.length && values[at] === undefined) at += step;
+    return isSample(values[at]) ? at : null;
+  };
+  const before = seek(-1);
+  const after = seek(1);
+  if (before === null || after === null) return before ?? after;
+  return row - before <= after - row ? before : after;
+}
+
+/** What a line shows at a row, its nearest sample; null while it paused. */
+export function valueAt(values: readonly Value[], row: number): number | null {
+  const at = nearest(values, row);
+  return at === null ? null : (values[at] ?? null);
+}
+
+/** Without what lies before an instant; each line's last sample before it stays, so that lines enter from the edge. */
 export function since(frame: Frame, from: number): Frame {
-  let first = frame.times.findIndex((time) => time >= from);
-  if (first === -1) first = frame.times.length;
-  first = Math.max(0, first - 1);
+  let edge = frame.times.findIndex((time) => time >= from);
+  if (edge === -1) edge = frame.times.length;
+  const entries = frame.lines.map(({ values }) => {
+    let row = edge - 1;
+    while (row > 0 && values[row] === undefined) row -= 1;
+    return row;
+  });
+  const first = Math.max(0, Math.min(edge - 1, ...entries));
   if (first === 0) return frame;
   return {
     stepMs: frame.stepMs,
@@ -105,7 +177,18 @@ export function since(frame: Frame, from: number): Frame {
 /** The lines of one of several monitors of a type, and those that are of none of them in particular. */
 export function only(frame: Frame, instance: string): Frame {
   const lines = frame.lines.filter(({ labels }) => (labels[INSTANCE] ?? instance) === instance);
-  return { ...frame, lines };
+  return withoutEmptyRows({ ...frame, lines });
+}
+
+function withoutEmptyRows(frame: Frame): Frame {
+  const full = frame.times.map((_, row) => frame.lines.some(({ values }) => isSample(values[row])));
+  if (full.every(Boolean)) return frame;
+  const kept = <T>(column: readonly T[]) => column.filter((_, row) => full[row]);
+  return {
+    ...frame,
+    times: kept(frame.times),
+    lines: frame.lines.map((line) => ({ ...line, values: kept(line.values) })),
+  };
 }
 
 /** How many monitors of one type the lines come from. */
@@ -114,7 +197,7 @@ export function instancesOf(frame: Frame): number {
 }
 
 /** The line of these labels; without one, the highest of all lines at each time, as a headline shows it. */
-export function headlineColumn(frame: Frame, labels: Labels): (number | null)[] {
+export function headlineColumn(frame: Frame, labels: Labels): Value[] {
   const keys = Object.keys(labels);
   const own = keys.length
     ? frame.lines.find((line) => keys.every((key) => line.labels[key] === labels[key]))
@@ -124,7 +207,7 @@ export function headlineColumn(frame: Frame, labels: Labels): (number | null)[] 
   return frame.times.map((_, row) => {
     let highest: number | null = null;
     for (const line of frame.lines) {
-      const value = line.values[row] ?? null;
+      const value = valueAt(line.values, row);
       if (value !== null && (highest === null || value > highest)) highest = value;
     }
     return highest;
@@ -132,7 +215,7 @@ export function headlineColumn(frame: Frame, labels: Labels): (number | null)[] 
 }
 
 /** The newest value of a column; null where it holds none. */
-export function lastOf(values: readonly (number | null)[]): number | null {
+export function lastOf(values: readonly Value[]): number | null {
   for (let row = values.length - 1; row >= 0; row -= 1) {
     const value = values[row];
     if (value !== null && value !== undefined) return value;

@@ -69,7 +69,7 @@ export function ChartCard({
     const metrics = new Set(chart.metrics);
     const whole = zoomed ? query.data : extend(query.data, tail, metrics);
     const own = instance === null ? whole : only(whole, instance);
-    return withGaps(cut(own, since), intervalMs);
+    return cut(withGaps(own, intervalMs), since);
   }, [query.data, tail, chart.metrics, since, zoomed, intervalMs, instance]);
   // What several monitors measured does not add up to a whole: side by side, not on top of one another.
   const heap = chart.style === "stack" && instancesOf(frame) > 1;

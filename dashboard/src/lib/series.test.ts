@@ -151,9 +151,25 @@ describe("withGaps", () => {
       ),
       15,
     );
+    expect(after.times).toEqual([0, 7, 15, 22, 37, 100, 107]);
     expect(valuesOf(after)).toEqual([
-      [1, _, 2, null, 3, _],
-      [_, 4, _, 5, null, 6],
+      [1, _, 2, null, null, 3, _],
+      [_, 4, _, 5, null, null, 6],
+    ]);
+  });
+
+  test("a line goes on where only a more frequent one paused", () => {
+    const after = withGaps(
+      frame(
+        [0, 15, 30, 90, 150, 210],
+        [line(1, [1, 2, 3, null, null, null]), line(2, [4, null, 5, 6, 7, 8])],
+      ),
+      15,
+    );
+    expect(after.times).toEqual([0, 15, 30, 45, 90, 105, 150, 165, 210]);
+    expect(valuesOf(after)).toEqual([
+      [1, 2, 3, _, null, null, null, null, null],
+      [4, _, 5, _, 6, _, 7, _, 8],
     ]);
   });
 

@@ -80,7 +80,7 @@ export function extend(frame: Frame, brought: readonly Columns[], metrics: Reado
 /**
  * The frame with the pauses of each line told from the times of others: null where the line itself had no sample for
  * longer than two and a half of its intervals (as expected or, where that is longer, as usual), undefined elsewhere.
- * Where nothing at all was measured, a row of nulls keeps lines from bridging it.
+ * A row of its own stands for a time in which nothing at all was measured.
  */
 export function withGaps(frame: Frame, intervalMs: number): Frame {
   const step = frame.stepMs ?? 0;
@@ -89,13 +89,10 @@ export function withGaps(frame: Frame, intervalMs: number): Frame {
     // Points of neighbouring steps tell nothing of the interval of the samples within.
     return step + 2.5 * Math.max(intervalMs, usual > step ? usual : 0);
   });
+  const shortest = Math.min(...reaches);
   const gaps = new Set<number>();
-  for (let row = 1; row < frame.times.length; row += 1) {
-    const apart = (frame.times[row] as number) - (frame.times[row - 1] as number);
-    const parts = ({ values }: Line, index: number) =>
-      apart > (reaches[index] as number) && isSample(values[row - 1]) && isSample(values[row]);
-    if (frame.lines.some(parts)) gaps.add(row);
-  }
+  for (let row = 1; row < frame.times.length; row += 1)
+    if ((frame.times[row] as number) - (frame.times[row - 1] as number) > shortest) gaps.add(row);
   const spread = <T>(column: readonly T[], gap: (row: number) => T) =>
     column.flatMap((value, row) => (gaps.has(row) ? [gap(row), value] : [value]));
   const times = spread(frame.times, (row) => (frame.times[row - 1] as number) + Math.max(intervalMs, step));

@@ -72,15 +72,21 @@ class Puppet:
         self._ask("POST", "report", msgspec.structs.replace(whole, digest=whole.fingerprint()))
 
     def measure(
-        self, monitor: str, values: list[tuple[SeriesKey, float]], *, runs: int = 60, apart_ms: int = 15_000
+        self,
+        monitor: str,
+        values: list[tuple[SeriesKey, float]],
+        *,
+        runs: int = 60,
+        apart_ms: int = 15_000,
+        ago_ms: int = 0,
     ) -> None:
-        """Sends the same values for some runs up to now."""
+        """Sends the same values for some runs, the last of them now or some time ago."""
         shape = shape_of(monitor, tuple(key for key, _ in values))
-        newest = now()
+        newest = now() - ago_ms
         times = [newest - apart_ms * back for back in reversed(range(runs))]
         columns: list[list[float | None]] = [[value] * runs for _, value in values]
         self._sequence += 1
-        self._ask("POST", "samples", Batch(self._sequence, newest, [Frame(shape.id, times, columns)], [shape]))
+        self._ask("POST", "samples", Batch(self._sequence, now(), [Frame(shape.id, times, columns)], [shape]))
 
     def fires(self, thing: str, title: str, **fields: Any) -> AlertEvent:
         """A rule of its fires on a thing, and it leaves all telling to the hub."""

@@ -13,6 +13,7 @@ from twinwatch.hub.stores.victoria_node import Node
 from twinwatch.testing.fakes import EPOCH
 from twinwatch.testing.paper import PaperHttp
 from twinwatch.testing.postgres import Cluster
+from twinwatch.testing.victoria import single_node
 from twinwatch.world.http import AiohttpHttp
 
 from .store_ground import DAY, HOUR
@@ -115,3 +116,18 @@ async def test_organizations_are_kept_apart_by_tenant_on_a_cluster_and_by_label_
     assert len(tenants) == (2 if isinstance(ground, VictoriaClusterGround) else 0)
     assert organizations == {str(one.organization_id), str(other.organization_id)}
     await http.close()
+
+
+async def test_more_than_it_looks_at_in_one_question_is_counted_in_pieces(victoria: str, cluster: Cluster) -> None:
+    with single_node("-search.maxSamplesPerQuery=1000") as address:
+        async with VictoriaGround.before(address, cluster) as ground:
+            one, other = await ground.server(1), await ground.server(1)
+            for server in (one, other):
+                for day in range(3):
+                    start = EPOCH + day * DAY
+                    await server.push(*((start + n * 1000, (1.0,)) for n in range(900)), received_at=start)
+            stats = await ground.store.stats()
+            assert (stats.samples, stats.oldest) == (5_400, EPOCH)
+            mine = await ground.store.stats(one.organization_id)
+            assert mine.samples == 2_700
+            assert 0 < mine.size_bytes < stats.size_bytes

@@ -7,18 +7,21 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from twinwatch import __version__
-from twinwatch.hub.holdings import FRESH_SECONDS, Holdings
-from twinwatch.hub.stores import Retention
+from twinwatch.hub.db import DatabaseAway
+from twinwatch.hub.holdings import FRESH_SECONDS, SHARE, Holdings
+from twinwatch.hub.stores import Retention, Stats
 from twinwatch.hub.stores.blocks import BlocksStore
 from twinwatch.hub.stores.compaction import MARGIN_MILLISECONDS, Compaction
 from twinwatch.hub.stores.steps import HOUR
 from twinwatch.hub.vitals import LAG_SECONDS, Vitals
 from twinwatch.testing.hub_stage import Cast, HandClock, HubStage
+from twinwatch.testing.stores import MemoryStore
 from twinwatch.testing.story import until
 from twinwatch.world.secret import Secret
 
@@ -101,6 +104,36 @@ async def test_what_is_kept_is_counted_once_a_minute_only(stage: HubStage, cast:
     assert (await figures(stage))["twinwatch_samples"] == 0
     stage.clock.advance(FRESH_SECONDS + 1)
     assert (await figures(stage))["twinwatch_samples"] == 2
+
+
+async def test_a_count_that_takes_long_is_of_use_for_long(clock: HandClock) -> None:
+    class Slow(MemoryStore):
+        counted = 0
+
+        async def stats(self, organization_id: UUID | None = None) -> Stats:
+            self.counted += 1
+            clock.advance(5)
+            return await super().stats(organization_id)
+
+    store = Slow(lambda _: None)
+    holdings = Holdings(clock, store)
+    for after, counted in ((0, 1), (FRESH_SECONDS + 1, 1), (5 * SHARE - FRESH_SECONDS - 2, 1), (2, 2)):
+        clock.advance(after)
+        await holdings.of()
+        assert store.counted == counted
+
+
+async def test_what_keeps_the_samples_may_be_away_alone(stage: HubStage) -> None:
+    class Away(MemoryStore):
+        async def stats(self, organization_id: UUID | None = None) -> Stats:
+            raise DatabaseAway("VictoriaMetrics: connection refused")
+
+    vitals = Vitals(stage.clock, stage.hub.database, Holdings(stage.clock, Away(lambda _: None)), "victoriametrics")
+    page = (await vitals.exposition()).decode()
+    assert "twinwatch_database_up 1.0" in page
+    assert "twinwatch_store_up 0.0" in page
+    assert "twinwatch_messages_due 0.0" in page
+    assert "twinwatch_samples" not in page
 
 
 async def test_messages_that_are_due_and_not_sent_are_told(stage: HubStage, cast: Cast) -> None:

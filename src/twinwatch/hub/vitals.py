@@ -26,7 +26,8 @@ log = logging.getLogger(__name__)
 
 SQL = Statements("vitals")
 
-ANSWERS = "Whether PostgreSQL and what keeps the samples answer."
+ANSWERS = "Whether PostgreSQL answers."
+COUNTS = "Whether what keeps the samples answers, PostgreSQL or another."
 LOOK_SECONDS = 60.0
 LAG_SECONDS = 3600.0
 """Compaction that is behind by more than that is told in the log."""
@@ -77,7 +78,8 @@ class Vitals:
             log.info("compaction keeps up again")
 
     async def exposition(self) -> bytes:
-        """The page, in Prometheus' text format. A store that is away leaves ``twinwatch_database_up 0``."""
+        """The page, in Prometheus' text format. A database that is away leaves ``twinwatch_database_up 0``, and what
+        keeps the samples elsewhere ``twinwatch_store_up 0`` beside the other figures."""
         registry = CollectorRegistry()
 
         def gauge(name: str, says: str, value: float) -> None:
@@ -92,17 +94,22 @@ class Vitals:
             lag = await self._compaction.lag_seconds(now)
             async with self._database.as_worker() as connection:
                 row = await (await connection.execute(SQL["messages"], {"now": instant(now)})).fetchone()
-            stats = await self._holdings.of()
         except DatabaseAway:
             gauge("twinwatch_database_up", ANSWERS, 0)
             return generate_latest(registry)
         assert row is not None  # noqa: S101
         gauge("twinwatch_database_up", ANSWERS, 1)
         gauge("twinwatch_compaction_lag_seconds", "For how long samples could have been compacted that are not.", lag)
+        gauge("twinwatch_messages_due", "Messages that should have been sent by now.", row["due"])
+        gauge("twinwatch_messages_delay_seconds", "For how long the oldest of them has been due.", row["delay"])
+        try:
+            stats = await self._holdings.of()
+        except DatabaseAway:
+            gauge("twinwatch_store_up", COUNTS, 0)
+            return generate_latest(registry)
+        gauge("twinwatch_store_up", COUNTS, 1)
         gauge("twinwatch_samples", "Samples that are kept.", stats.samples)
         gauge("twinwatch_samples_bytes", "Bytes that they take, indexes included.", stats.size_bytes)
         if stats.oldest is not None:
             gauge("twinwatch_samples_oldest_timestamp_seconds", "Time of the oldest.", stats.oldest / 1000)
-        gauge("twinwatch_messages_due", "Messages that should have been sent by now.", row["due"])
-        gauge("twinwatch_messages_delay_seconds", "For how long the oldest of them has been due.", row["delay"])
         return generate_latest(registry)

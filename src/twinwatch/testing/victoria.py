@@ -28,11 +28,11 @@ def is_there() -> bool:
 
 
 @contextmanager
-def single_node() -> Iterator[str]:
-    """A node, started as docs/storage.md says, for the length of a block: its address. Nobody else runs meanwhile."""
+def single_node(*options: str) -> Iterator[str]:
+    """A node, started as docs/storage.md says and with these options, for the length of a block: its address."""
     with tempfile.TemporaryDirectory() as folder:
         port = free_port()
-        command = [PROGRAM, f"-storageDataPath={folder}/data", f"-httpListenAddr=127.0.0.1:{port}"]
+        command = [PROGRAM, f"-storageDataPath={folder}/data", f"-httpListenAddr=127.0.0.1:{port}", *options]
         log = Path(folder, "log")
         running = _started(command, log)
         try:

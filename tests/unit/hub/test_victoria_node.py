@@ -32,7 +32,7 @@ async def test_a_cluster_has_a_tenant_for_each_organization() -> None:
 
 
 async def test_the_size_of_a_cluster_is_not_known_and_not_asked_for() -> None:
-    assert await Node(PaperHttp({}), CLUSTER).size_bytes() == 0
+    assert await Node(PaperHttp({}), CLUSTER).holds() == (0, 0)
 
 
 async def test_a_password_goes_into_a_header_and_nowhere_else() -> None:

@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
-from math import isfinite
+from itertools import groupby
+from math import inf, isfinite
 from uuid import UUID
 
 import msgspec
@@ -30,7 +31,7 @@ from twinwatch.hub.stores.log import milliseconds
 from twinwatch.hub.stores.marks import marks_of, raise_marks, verdicts_of
 from twinwatch.hub.stores.reading import RECENT_MILLISECONDS
 from twinwatch.hub.stores.steps import ROLLED, buckets
-from twinwatch.hub.stores.victoria_node import METRIC, Exported, Node, Result
+from twinwatch.hub.stores.victoria_node import METRIC, Exported, Node, Overtaxed, Result
 
 SQL = Statements("victoria")
 
@@ -39,8 +40,10 @@ MOST_BUCKETS = 10_000
 NAMED_SERIES = 1_000
 """More are not named in a question, but picked from the answer."""
 ASKED_SERVERS = 100
-KEPT = "40y"
+KEPT_SECONDS = 40 * 365 * 86_400
 """Longer than anything is kept. A window that began before 1970 would be found empty."""
+LEAST_SECONDS = 60
+"""No shorter time is counted by itself."""
 
 
 class VictoriaStore:
@@ -176,24 +179,44 @@ class VictoriaStore:
                 await self._node.delete(organization, f'{METRIC}{{server="{row["id"]}"}}')
 
     async def stats(self, organization_id: UUID | None = None) -> Stats:
-        """How much is kept, what is past keeping included. Cost: VictoriaMetrics looks at every sample.
+        """How much is kept, what is past keeping included. Cost: VictoriaMetrics looks at every sample of it.
 
         The size of one organization is its part of the samples of the node; 0 for a cluster, which tells nobody.
         """
-        counts: dict[UUID, tuple[int, int]] = {}
-        for organization, last in (await self._organizations()).items():
-            if last is None:
-                continue
-            time = milliseconds(last) // 1000 + DAY_MILLISECONDS // 1000
-            window = f'{METRIC}{{organization="{organization}"}}[{KEPT}]'
-            samples = await self._node.query(organization, f"sum(count_over_time({window}))", time)
-            oldest = await self._node.query(organization, f"min(tfirst_over_time({window}))", time)
-            if samples and oldest:
-                counts[organization] = (int(float(samples[0].value[1])), round(float(oldest[0].value[1]) * 1000))
-        size = await self._node.size_bytes()
-        mine = [count for one, count in counts.items() if organization_id in (None, one)]
-        total, part = (sum(count for count, _ in some) for some in (counts.values(), mine))
-        return Stats(part, size * part // total if total else size, min((oldest for _, oldest in mine), default=None))
+        samples, oldest = 0, inf
+        async with self._database.as_worker() as connection:
+            cursor = await connection.execute(SQL["servers"], {"organization": organization_id})
+            rows = await cursor.fetchall()
+        for organization, some in groupby(rows, key=lambda row: row["organization_id"]):
+            heard = list(some)
+            for at in range(0, len(heard), ASKED_SERVERS):
+                part = heard[at : at + ASKED_SERVERS]
+                match = _match(organization, [row["id"] for row in part], None)
+                to = milliseconds(max(row["last_sample_at"] for row in part)) // 1000 + DAY_MILLISECONDS // 1000
+                async for count, first in self._counts(organization, match, to - KEPT_SECONDS, to):
+                    samples, oldest = samples + count, min(oldest, first)
+        held, size = await self._node.holds()
+        if organization_id is not None and held:
+            size = min(size, size * samples // held)
+        return Stats(samples, size, None if oldest == inf else round(oldest * 1000))
+
+    async def _counts(self, organization: UUID, match: str, since: int, to: int) -> AsyncIterator[tuple[int, float]]:
+        """How many samples there are after ``since`` and up to ``to``, in seconds, and when the first was: in pieces
+        as large as VictoriaMetrics looks at in one question."""
+        window = f"{match}[{to - since}s]"
+        try:
+            counts = await self._node.query(organization, f"sum(count_over_time({window}))", to)
+            firsts = await self._node.query(organization, f"min(tfirst_over_time({window}))", to)
+        except Overtaxed:
+            if to - since <= LEAST_SECONDS:
+                raise
+            middle = to - (to - since) // 2
+            for begin, end in ((middle, to), (since, middle)):
+                async for one in self._counts(organization, match, begin, end):
+                    yield one
+        else:
+            if counts and firsts:
+                yield int(float(counts[0].value[1])), float(firsts[0].value[1])
 
     async def _organizations(self) -> dict[UUID, datetime | None]:
         """Every organization, and when its newest sample was."""

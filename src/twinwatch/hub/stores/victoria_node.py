@@ -20,6 +20,8 @@ from twinwatch.world.http import Http, Unreachable
 
 METRIC = "twinwatch_sample"
 TIMEOUT_SECONDS = 30.0
+UNPROCESSABLE = 422
+"""Its answer to a question beyond ``-search.maxSamplesPerQuery`` and its like, besides wrong ones."""
 SAID_CHARACTERS = 200
 
 Words = Mapping[str, str]
@@ -58,11 +60,15 @@ QUERIED = msgspec.json.Decoder(_Queried)
 LABELS = msgspec.json.Decoder(_Labels)
 
 
+class Overtaxed(DatabaseAway):
+    """The question would have it look at more than it may; smaller ones it answers."""
+
+
 class Node:
     """One or two addresses: a single node's, or those of a cluster's ``vminsert`` and ``vmselect``.
 
-    Every method raises ``DatabaseAway`` for no answer or a wrong one; the message has no address, a password may stand
-    there.
+    Every method raises ``DatabaseAway`` for no answer or a wrong one, ``Overtaxed`` where it says that it is too much;
+    the message has no address, a password may stand there.
     """
 
     def __init__(self, http: Http, addresses: tuple[str, ...]) -> None:
@@ -108,13 +114,17 @@ class Node:
         url = f"{self._select}{root}/api/v1/admin/tsdb/delete_series"
         await self._ask(url, self._select_headers, urlencode({"match[]": match}).encode())
 
-    async def size_bytes(self) -> int:
-        """All that a single node has on disk; 0 for a cluster, whose parts tell only whoever asks each."""
+    async def holds(self) -> tuple[int, int]:
+        """Samples and bytes that a single node has on disk; 0 for a cluster: its parts tell only whoever asks each."""
         if self.is_cluster:
-            return 0
+            return 0, 0
         body = await self._ask(f"{self._select}/metrics", self._select_headers, None)
-        lines = [line for line in body.decode().splitlines() if line.startswith("vm_data_size_bytes{")]
-        return sum(int(float(line.rpartition(" ")[2])) for line in lines)
+        lines = body.decode().splitlines()
+        rows, sizes = (
+            sum(int(float(line.rpartition(" ")[2])) for line in lines if line.startswith(name))
+            for name in ('vm_rows{type="storage/', "vm_data_size_bytes{")
+        )
+        return rows, sizes
 
     async def _select_from(self, organization_id: UUID, name: str, asked: Words) -> bytes:
         root = f"/select/{account_of(organization_id)}/prometheus" if self.is_cluster else ""
@@ -131,7 +141,8 @@ class Node:
             raise DatabaseAway(f"VictoriaMetrics: {err}") from err
         if answer.status not in (200, 204):
             said = answer.body[:SAID_CHARACTERS].decode(errors="replace")
-            raise DatabaseAway(f"VictoriaMetrics answered {answer.status}: {said}")
+            kind = Overtaxed if answer.status == UNPROCESSABLE else DatabaseAway
+            raise kind(f"VictoriaMetrics answered {answer.status}: {said}")
         return answer.body
 
 

@@ -172,6 +172,16 @@ async def test_the_latest_is_the_newest_sample_of_each_series(ground: Ground) ->
     assert sorted(found, key=lambda one: one.series_id) == [Last(a, EPOCH + 2, 3.0), Last(b, EPOCH, 10.0)]
 
 
+async def test_the_latest_of_one_server_has_what_is_sent_seldom(ground: Ground) -> None:
+    server = await ground.server()
+    await server.push((EPOCH, (1.0, 10.0)), received_at=EPOCH)
+    for step in range(1, 40):
+        await server.push((EPOCH + step * 15_000, (float(step), None)), received_at=EPOCH + step * 15_000)
+    a, b = server.series
+    found = (await ground.store.latest([server.id]))[server.id]
+    assert sorted(found, key=lambda one: one.series_id) == [Last(a, EPOCH + 39 * 15_000, 39.0), Last(b, EPOCH, 10.0)]
+
+
 async def test_a_gap_at_the_end_of_a_frame_does_not_hide_what_came_before_it(ground: Ground) -> None:
     server = await ground.server(1)
     await server.push((EPOCH, (1.0,)), (EPOCH + 1, (None,)))

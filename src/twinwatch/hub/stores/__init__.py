@@ -154,7 +154,11 @@ class SampleStore(Protocol):
     async def latest(
         self, server_ids: Sequence[UUID], series_ids: Collection[int] | None = None
     ) -> dict[UUID, list[Last]]:
-        """The newest sample of each series in what each server sent last; of these series only, if given."""
+        """The newest sample of each series in what each server sent last; of these series only, if given.
+
+        Of one server alone that is all that it sends, however seldom; of several it may be an older sample, or none, of
+        a series that came in none of the last few batches.
+        """
         ...
 
     async def fill(self, organization_id: UUID, server_id: UUID, series_ids: Sequence[int], points: Points) -> None:

@@ -24,6 +24,9 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 AHEAD_HOURS = 8
 """Partitions are made this far ahead, so that a hub may miss some rounds before an insert finds no home."""
 RECENT_BATCHES = 4
+"""Of each of several servers so many are looked through for its newest samples: those of its headlines are there."""
+ALONE_BATCHES = 600
+"""Of one server alone so many, more than wait for compaction while that keeps up: those of its slowest monitors too."""
 
 
 class Log:
@@ -81,8 +84,9 @@ class Log:
         return [row["body"] for row in await cursor.fetchall()]
 
     async def recent(self, connection: Connection, server_ids: Sequence[UUID]) -> list[tuple[UUID, bytes]]:
-        """The newest few batches of each server, in the order of arrival."""
-        asked = {"servers": list(server_ids), "batches": RECENT_BATCHES}
+        """The newest few batches of each server, or many of one alone, in the order of arrival."""
+        batches = ALONE_BATCHES if len(server_ids) == 1 else RECENT_BATCHES
+        asked = {"servers": list(server_ids), "batches": batches}
         cursor = await connection.execute(SQL["latest"], asked, binary=True)
         return [(row["server_id"], row["body"]) for row in await cursor.fetchall()]
 

@@ -166,13 +166,13 @@ def newest_of(
         for number, time, value in zip(numbers, times.tolist(), values.tolist(), strict=False):
             if time and (wanted is None or number in wanted) and (number not in found or found[number].time < time):
                 found[number] = Last(number, time, value)
-    for server, frames in recent:
+    for server, frames in reversed(list(recent)):  # mostly the newest comes last, and what is older need not be decoded
         found = newest.setdefault(server, {})
         for frame in frames:
             for number, raw in zip(layout.get((server, frame.shape), ()), frame.columns, strict=False):
-                if wanted is not None and number not in wanted:
-                    continue
                 last = found.get(number)
+                if (wanted is not None and number not in wanted) or (last is not None and last.time >= frame.times[-1]):
+                    continue
                 for time, value in zip(reversed(frame.times), reversed(FLOATS.decode(raw)), strict=True):
                     if last is not None and last.time >= time:
                         break

@@ -326,6 +326,24 @@ async def test_a_day_that_cannot_be_merged_holds_up_no_other(
     assert await counts(ground) == {"sample_log": 0, "segments": 0, "days": 10}
 
 
+async def test_hours_come_first_again_while_a_day_of_many_servers_is_merged(
+    ground: BlocksGround, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compaction_module, "DAYS_SECONDS", -1.0)
+    servers = [await ground.server(1) for _ in range(3)]
+    for server in servers:
+        await server.push((EPOCH, (1.0,)), received_at=EPOCH + 1)
+    for step in range(2):
+        later = EPOCH + 2 * DAY + step * HOUR
+        await servers[0].push((later, (2.0,)), received_at=later)
+        done = await ground.compaction.round(later + 2 * HOUR, Retention(7))
+        assert (done.days, done.more) == (0, True)
+        assert await ground.compaction.lag_seconds(later + 2 * HOUR) == 0
+    monkeypatch.undo()
+    done = await ground.compaction.round(EPOCH + 3 * DAY, Retention(7))
+    assert (done.days, done.more) == (3, False)
+
+
 async def test_what_a_server_left_behind_is_swept_up(ground: BlocksGround) -> None:
     server = await ground.server(1)
     await fill(server, EPOCH, 1, 10 * MINUTE)

@@ -47,13 +47,16 @@ async def compact(clock: Clock, database: Database, plans: Plans, round_seconds:
     """Rounds until cancelled. A database that is away postpones them."""
     compaction = Compaction(database)
     while True:
+        more = False
         try:
             done = await compaction.round(clock.now(), await plans.retention())
+            more = done.more
             if done.batches or done.days:
                 log.info("compacted: %d batches, %d server days", done.batches, done.days)
         except DatabaseAway as err:
             log.warning("compaction waits: database away (%s)", err)
-        await asyncio.sleep(round_seconds)
+        if not more:
+            await asyncio.sleep(round_seconds)
 
 
 async def _run(order: Order) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -41,6 +42,9 @@ SERVERS = 20
 """Whose batches of an hour are taken in one transaction: about a million samples."""
 DAYS = 500
 """Of so many servers a closed day is merged before it is looked anew which there are."""
+DAYS_SECONDS = 120.0
+"""Days are merged for so long before hours that were closed meanwhile come first again: a day of thousands of servers
+takes more than an hour."""
 SHORT_DAYS = 31
 """Organizations that keep samples for no longer have theirs apart, see samples.days.keep."""
 
@@ -68,6 +72,8 @@ class Done:
     batches: int = 0
     segments: int = 0
     days: int = 0
+    more: bool = False
+    """Whether there is more to be done at once."""
 
 
 class Compaction:
@@ -145,10 +151,12 @@ class Compaction:
         """
         async with self._database.as_worker() as connection:
             await _lead(connection)
-            rows = await (await connection.execute(SQL["take"], {"hour": hour, "servers": servers})).fetchall()
+            rows = await (
+                await connection.execute(SQL["take"], {"hour": hour, "servers": servers}, binary=True)
+            ).fetchall()
             known = {"servers": servers}
             shapes = await (await connection.execute(SQL["shapes_of_servers"], known)).fetchall()
-            before = await (await connection.execute(SQL["newest_of_servers"], known)).fetchall()
+            before = await (await connection.execute(SQL["newest_of_servers"], known, binary=True)).fetchall()
             taken = await asyncio.to_thread(_taken, rows, shapes, before)
             async with connection.cursor() as cursor:
                 await cursor.executemany(SQL["add_segment"], taken.segments)
@@ -158,10 +166,14 @@ class Compaction:
 
     async def _days(self, now: int, retention: Retention, done: Done) -> None:
         asked = {"before": day_of(now - MERGE_MILLISECONDS), "most": DAYS, "after_day": EPOCH_DAY, "after": NOBODY}
+        until = time.monotonic() + DAYS_SECONDS
         while True:
             async with self._database.as_worker() as connection:
                 rows = await (await connection.execute(SQL["closed_days"], asked)).fetchall()
             for row in rows:
+                if time.monotonic() > until:
+                    done.more = True
+                    return
                 try:
                     await self._merge(row["server_id"], row["day"], retention)
                 except Unreadable as err:
@@ -186,8 +198,8 @@ class Compaction:
             await connection.execute(SQL["make_days"], {"days": [day]})
         async with self._database.as_worker() as connection:
             await _lead(connection)
-            days = await (await connection.execute(SQL["take_days"], what)).fetchall()
-            segments = await (await connection.execute(SQL["take_segments"], what)).fetchall()
+            days = await (await connection.execute(SQL["take_days"], what, binary=True)).fetchall()
+            segments = await (await connection.execute(SQL["take_segments"], what, binary=True)).fetchall()
             known = await (await connection.execute(SQL["shapes_of_servers"], {"servers": [server_id]})).fetchall()
             if not segments or not known:
                 return  # forgotten meanwhile

@@ -90,11 +90,13 @@ async def test_while_a_try_of_the_agents_is_in_doubt_the_hub_has_not_told_whoeve
     await desk.agent.events(first)
     await desk.passes(26)
     assert desk.told("ops") == desk.told("chat") == []
-    assert not answer(await desk.agent.events(ask=(first.key,))).told, "if it ends now, its agent says so in chat"
+    found = answer(await desk.agent.events(ask=(first.key,)))
+    assert (found.told, found.on) == (False, ()), "if it ends now, its agent says so in chat"
     await desk.passes(9)
     assert desk.told("chat") == [("firing", first.title)], "nobody knows what became of the agent's try"
     found = answer(await desk.agent.events(ask=(first.key,)))
-    assert (found.accepted, found.told) == (True, True), "from now on its end in chat is the hub's to say"
+    chat = desk.channels["chat"]
+    assert (found.accepted, found.told, found.on) == (True, True, (chat,)), "from now on its end in chat is the hub's"
 
 
 async def test_a_beginning_that_is_under_way_when_the_agent_says_the_end_has_an_end_of_its_own(

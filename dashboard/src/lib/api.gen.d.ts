@@ -3856,6 +3856,8 @@ export interface components {
             acknowledged: boolean;
             /** @default false */
             unknown: boolean;
+            /** @default [] */
+            on: string[];
         };
         /**
          * SealedBundle

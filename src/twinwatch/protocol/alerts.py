@@ -111,6 +111,8 @@ class AlertAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
     acknowledged: bool = False
     unknown: bool = False
     """The hub has never heard of it and needs its ``fired`` event."""
+    on: tuple[str, ...] = ()
+    """The channels on which the hub has begun to tell of it: there the end is its to tell as well."""
 
 
 class AlertAnswers(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -234,6 +234,25 @@ def test_what_was_under_way_when_the_hub_had_told_is_the_hubs_if_it_fails(ends: 
     assert table.desk.alerts == []
 
 
+def test_what_the_hub_has_told_on_one_channel_is_not_told_there_again_when_the_agent_takes_over() -> None:
+    table = Table()
+    alert = table.fail()
+    assert alert is not None
+    for telling in alert.tellings:
+        table.desk.trying(alert, telling, "n1")
+        table.desk.failed(alert, telling, table.now + 200 * SECOND, "no answer within 15 s", doubtful=True)
+    table.hears(alert)
+    table.passes(RETRY_MILLISECONDS / SECOND + 1)
+    assert table.stances() == ["hub"]
+    table.hears(alert, on=("c1",))
+    assert [one.state for one in alert.tellings] == ["dropped", "waiting"]
+    while table.stances() == ["hub"]:
+        table.passes(5)
+    assert (table.stances(), [one.channel for one in alert.tellings if not one.over]) == (["mine"], ["c2"])
+    table.fail("up")
+    assert [one.channel for one in alert.tellings if one.occasion == "resolved"] == ["c2"], "in c1 the hub says it"
+
+
 def test_an_answer_that_comes_when_it_is_over_begins_nothing() -> None:
     table = Table()
     table.desk._addressing.file = FileAlerts((FileChannel("mine", "email"),), tell={"warning": ("mine",)})

@@ -8,7 +8,7 @@ State, tellings and events of one decision are kept together (``writing``) befor
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import msgspec
 
@@ -144,6 +144,7 @@ class Desk:
             return False  # its end is said by whoever told its beginning, whatever the hub has heard by now
         alert.known = True
         alert.fence = max(alert.fence, answer.fence)
+        self._leave_those(alert, answer.on)
         if alert.stance == "asked":
             if not answer.accepted:
                 self._take_over(alert, now)
@@ -350,11 +351,18 @@ class Desk:
                 self._ask(alert)
 
     def _left(self, alert: Alert) -> None:
-        """The hub has told: what the agent could not say is no longer its to say. What is under way comes to its own
-        end: if it arrives, the agent says that it is over."""
+        """The hub has told: what the agent could not say is no longer its to say."""
         alert.stand("theirs", 0)
+        self._leave_those(
+            alert, [telling.channel for telling in alert.tellings if not telling.channel.startswith(FILE)]
+        )
+
+    @staticmethod
+    def _leave_those(alert: Alert, channels: Collection[str]) -> None:
+        """The hub has told on these channels. What is under way there comes to its own end: if it arrives, the agent
+        says that it is over."""
         for telling in alert.tellings:
-            if not telling.over and telling.state != "trying" and not telling.channel.startswith(FILE):
+            if telling.channel in channels and not telling.over and telling.state != "trying":
                 alert.leave(telling)
 
     def _resolve(self, alert: Alert, at: int, now: int, why: str) -> None:

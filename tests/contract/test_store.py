@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from twinwatch.hub.measuring import beside, rated
 from twinwatch.hub.stores import Last, Measure, Misused, Points, Retention, Window
 from twinwatch.testing.fakes import EPOCH
 from twinwatch.testing.postgres import Cluster
 
 from .grounds import GROUNDS, opened
 from .store_ground import DAY, HOUR, Ground, Server
+
+MINUTE = 60_000
 
 
 @pytest.fixture(params=GROUNDS, ids=lambda kind: kind.name)
@@ -302,6 +305,25 @@ async def test_a_sample_as_it_came_is_its_own_measure(ground: Ground) -> None:
     for measure in MEASURED:
         found = listed(await server.read(EPOCH, EPOCH + 1, 10, measure))
         assert found == [[1.0 if measure == "count" else 5.0]], measure
+
+
+async def test_a_counter_that_rises_steadily_has_one_rate_up_to_its_last_whole_bucket(ground: Ground) -> None:
+    server = await ground.server(1)
+    last = EPOCH + 2 * HOUR + 5 * MINUTE
+    ticks = [(time, ((time - EPOCH) / 1000,)) for time in range(EPOCH - HOUR, last, 20_000)]
+    await server.push(*ticks, received_at=last)
+    for points, step in ((12, 10 * MINUTE), (6, 30 * MINUTE), (3, HOUR)):
+        for to in (EPOCH + 2 * HOUR, last, last + HOUR // 2):
+            window = Window(EPOCH, to, points + (to > EPOCH + 2 * HOUR), "max")
+            found = await ground.store.read(server.id, server.series, window)
+            around = [
+                await ground.store.read(server.id, server.series, one) for one in beside(found, window, last + HOUR)
+            ]
+            rates = rated(found, around, last + HOUR)
+            whole = rates.times + rates.step <= last
+            assert rates.step >= step // 2
+            assert_same(ground, Points(rates.times, rates.values[:, whole], 0), [[1.0] * int(whole.sum())])
+            assert np.isnan(rates.values[:, ~whole]).all()
 
 
 async def test_buckets_are_whole_at_either_end_of_the_window(ground: Ground) -> None:

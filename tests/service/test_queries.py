@@ -17,6 +17,7 @@ from twinwatch.testing.hub_stage import Cast, HubStage, Voice
 
 SECOND = 1_000
 MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
 CORES = shape_of("test", tuple(SeriesKey("test.busy", {"core": str(core)}) for core in range(4)))
 
 
@@ -36,7 +37,7 @@ async def asked(cast: Cast, route: str, **query: Any) -> Any:
 async def test_a_range_tells_of_its_steps_what_is_asked(stage: HubStage, cast: Cast) -> None:
     now = stage.clock.now()
     begin = now - now % (10 * MINUTE) - 20 * MINUTE
-    await pushed(cast.agent, {begin + n * MINUTE: (float(n), None, 1.0, 2.0) for n in range(20)})
+    await pushed(cast.agent, {begin + n * MINUTE: (float(n), None, 1.0, 2.0) for n in range(-1, 21)})
     route = f"servers/{cast.agent.server_id}/range"
     window = {"metric": "test.busy", "label": "core:0", "since": begin, "to": begin + 20 * MINUTE, "points": 2}
     for measure, values in {
@@ -45,7 +46,7 @@ async def test_a_range_tells_of_its_steps_what_is_asked(stage: HubStage, cast: C
         "max": [9.0, 19.0],
         "sum": [45.0, 145.0],
         "count": [10.0, 10.0],
-        "rate": [None, 10 / 600],
+        "rate": [10 / 600, 10 / 600],
     }.items():
         answer = await asked(cast, route, **window, measure=measure)
         assert answer["step_seconds"] == 600
@@ -68,6 +69,38 @@ async def test_a_rate_leaves_out_where_a_counter_began_anew(stage: HubStage, cas
         measure="rate",
     )
     assert answer["series"][0]["values"] == [None, 1.0, 2.0, None, 1.0]
+
+
+async def test_a_rate_as_it_came_counts_from_the_sample_before_the_window(stage: HubStage, cast: Cast) -> None:
+    begin = stage.clock.now() - 10 * MINUTE
+    await pushed(cast.agent, {begin + n * MINUTE: (60.0 * n, None, None, None) for n in range(3)})
+    window = {"metric": "test.busy", "label": "core:0", "since": begin + 1, "to": begin + 3 * MINUTE}
+    answer = await asked(cast, f"servers/{cast.agent.server_id}/range", **window, measure="rate")
+    assert answer["step_seconds"] is None
+    assert answer["series"][0]["values"] == [1.0, 1.0]
+
+
+async def test_a_rate_that_is_summed_up_does_not_sag_where_one_server_was_heard_later(
+    stage: HubStage, cast: Cast
+) -> None:
+    second = await stage.agent(cast.organization_id, "web-2")
+    stage.clock.time = stage.clock.now() // HOUR * HOUR + 5 * SECOND
+    end = stage.clock.now() // HOUR * HOUR
+    for voice, last in ((cast.agent, 0), (second, -15 * SECOND)):
+        times = range(end - HOUR, end + last + 1, 15 * SECOND)
+        await pushed(voice, {time: ((time - end + HOUR) / SECOND, None, None, None) for time in times})
+    servers = [cast.agent.server_id, second.server_id]
+    window = {"metric": "test.busy", "label": "core:0", "since": end - HOUR, "to": end, "points": 6}
+
+    async def summed() -> list[float | None]:
+        answer = await asked(cast, "range", server=servers, **window, measure="rate", combine="sum")
+        assert answer["step_seconds"] == 600
+        return list(answer["lines"][0]["values"])
+
+    assert await summed() == [None, 2.0, 2.0, 2.0, 2.0, None]
+    await pushed(second, {end: (HOUR / SECOND, None, None, None)})
+    stage.clock.advance(60)
+    assert await summed() == [None, 2.0, 2.0, 2.0, 2.0, 2.0]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import io
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 from uuid import UUID
 
@@ -21,7 +22,7 @@ import numpy as np
 from twinwatch.hub.auth import Person
 from twinwatch.hub.db import Connection, Database
 from twinwatch.hub.holdings import Holdings
-from twinwatch.hub.measuring import Asked, Combine, combined, measure_of, rated
+from twinwatch.hub.measuring import EVERY_POINT, Asked, Combine, beside, combined, measure_of, rated
 from twinwatch.hub.plans import Plans
 from twinwatch.hub.refusals import not_found, over_limit
 from twinwatch.hub.statements import Statements
@@ -37,8 +38,6 @@ LIST_SERIES = 10_000
 LEAST_COMBINED = 60_000
 """Lines that are made one have buckets at least so wide, ms: servers do not measure at the same moment."""
 EXPORT_MILLISECONDS = 3_600_000
-EXPORT_POINTS = 1 << 40
-"""More than there are: an export has the samples as they came."""
 
 Format = Literal["csv", "ndjson"]
 
@@ -107,8 +106,13 @@ class Queries:
         if len(server_ids) > 1 or asked.combine != "none":
             least = max(window.step, LEAST_COMBINED)
             window = Window(window.since, window.to, window.points, window.measure, least)
+        read = self._points
+        if asked.measure == "rate":
+            # Of several servers some are heard a moment later than others: a line of all does not sag meanwhile.
+            late = 0 if asked.combine == "none" else LEAST_COMBINED
+            read = partial(self._rates, late=late)
         found = await asyncio.gather(
-            *(self._points(one, series[one], window, starts[one]) for one in dict.fromkeys(server_ids))
+            *(read(one, series[one], window, starts[one]) for one in dict.fromkeys(server_ids))
         )
         return await asyncio.to_thread(_answer, [one for some in series.values() for one in some], found, asked)
 
@@ -125,6 +129,15 @@ class Queries:
             points.values[:, ~kept] = np.nan
             return points
         return Points(points.times[kept], points.values[:, kept], 0)
+
+    async def _rates(
+        self, server_id: UUID, series: Sequence[SeriesInfo], window: Window, start: int, *, late: int
+    ) -> Points:
+        """How fast counters rose, as ``_points``; nothing of the last ``late`` ms."""
+        now = self._clock.now()
+        points = await self._points(server_id, series, window, start)
+        around = [await self._points(server_id, series, one, start) for one in beside(points, window, now)]
+        return await asyncio.to_thread(rated, points, around, now - late)
 
     async def series(
         self, person: Person, server_id: UUID, metrics: Sequence[str], labels: Mapping[str, str]
@@ -169,7 +182,7 @@ class Queries:
         at = since
         while at < to and ids:
             end = min(to, (at // EXPORT_MILLISECONDS + 1) * EXPORT_MILLISECONDS)
-            points = await self._store.read(server_id, ids, Window(at, end, EXPORT_POINTS))
+            points = await self._store.read(server_id, ids, Window(at, end, EVERY_POINT))
             piece = await asyncio.to_thread(_written, points, names, form)
             if piece:
                 yield piece
@@ -214,8 +227,6 @@ async def _series(
 def _answer(series: Sequence[SeriesInfo], found: Sequence[Points], asked: Question) -> Answer:
     filled = [one for one in found if len(one.times)]
     axis = filled[0] if filled else found[0]
-    if asked.measure == "rate":
-        found = [rated(one) for one in found]
     missing = np.full(len(axis.times), np.nan)
     values = [row if len(one.times) else missing for one in found for row in one.values]
     if asked.combine == "none":

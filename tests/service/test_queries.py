@@ -5,13 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from itertools import count
 from typing import Any
 from uuid import UUID
 
+import aiohttp
 import pytest
 
-from twinwatch.hub.stores import DAY_MILLISECONDS
+from twinwatch.hub.db import DatabaseAway
+from twinwatch.hub.stores import DAY_MILLISECONDS, Points, Window
+from twinwatch.hub.stores.blocks import BlocksStore
 from twinwatch.protocol.samples import SeriesKey, shape_of
 from twinwatch.testing.hub_stage import Cast, HubStage, Voice
 
@@ -210,6 +214,61 @@ async def test_an_export_has_every_sample_as_it_came(stage: HubStage, cast: Cast
     lines = [json.loads(line) for line in reply.body.splitlines()]
     assert [(line["time"], line["value"]) for line in lines] == [(time, 1e-9) for time in rows]
     assert lines[0]["labels"] == {"core": "2"}
+
+
+def deleted(stage: HubStage, cast: Cast) -> Awaitable[object]:
+    return stage.execute("delete from public.servers where id = %s", cast.agent.server_id)
+
+
+def kept_for_less(stage: HubStage, cast: Cast) -> Awaitable[object]:
+    return stage.execute("update public.organizations set retention_days = 1 where id = %s", cast.organization_id)
+
+
+async def away(_: HubStage, __: Cast) -> None:
+    raise DatabaseAway("gone")
+
+
+async def nothing(_: HubStage, __: Cast) -> None:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "is_cut"), [(nothing, False), (deleted, True), (kept_for_less, True), (away, True)]
+)
+@pytest.mark.parametrize("form", ["csv", "ndjson"])
+async def test_an_export_of_which_the_rest_is_gone_meanwhile_is_seen_to_be_cut(
+    stage: HubStage,
+    cast: Cast,
+    monkeypatch: pytest.MonkeyPatch,
+    meanwhile: Callable[[HubStage, Cast], Awaitable[object]],
+    is_cut: bool,
+    form: str,
+) -> None:
+    since = stage.clock.now()
+    to = since + 4 * DAY_MILLISECONDS
+    for begin in (since, since + 2 * DAY_MILLISECONDS):
+        stage.clock.advance(2 * DAY_MILLISECONDS / 1000)
+        times = range(begin, begin + 2 * DAY_MILLISECONDS, DAY_MILLISECONDS // 4)
+        await pushed(cast.agent, dict.fromkeys(times, (1.0, None, None, None)))
+    owner = await stage.person(cast.organization_id, "owner")
+    read, reads = BlocksStore.read, count(1)
+
+    async def reading(store: BlocksStore, server_id: UUID, series: Sequence[int], window: Window) -> Points:
+        if next(reads) == 3:
+            await meanwhile(stage, cast)
+        return await read(store, server_id, series, window)
+
+    monkeypatch.setattr(BlocksStore, "read", reading)
+    async with stage.served() as address, aiohttp.ClientSession() as session:
+        target = f"{address}/api/v1/servers/{cast.agent.server_id}/export?since={since}&to={to}&format={form}"
+        headers = {"authorization": f"Bearer {owner.client.token}"}
+        async with session.get(target, headers=headers) as response:
+            assert response.status == 200
+            if is_cut:
+                with pytest.raises(aiohttp.ClientPayloadError):
+                    await response.read()
+            else:
+                assert (await response.read()).count(b"\n") == 16 + (form == "csv")
 
 
 async def test_an_export_holds_no_formula_for_a_spreadsheet(stage: HubStage, cast: Cast) -> None:

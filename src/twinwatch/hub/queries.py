@@ -7,13 +7,10 @@ older than the organization's plan keeps is read, whether or not it is still the
 from __future__ import annotations
 
 import asyncio
-import csv
-import io
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Literal
 from uuid import UUID
 
 import msgspec
@@ -21,8 +18,9 @@ import numpy as np
 
 from twinwatch.hub.auth import Person
 from twinwatch.hub.db import Connection, Database
+from twinwatch.hub.exporting import Cut, Exports, Format, head_of
 from twinwatch.hub.holdings import Holdings
-from twinwatch.hub.measuring import EVERY_POINT, Asked, Combine, beside, combined, measure_of, rated
+from twinwatch.hub.measuring import Asked, Combine, beside, combined, measure_of, rated
 from twinwatch.hub.plans import Plans
 from twinwatch.hub.refusals import not_found, over_limit
 from twinwatch.hub.statements import Statements
@@ -37,9 +35,6 @@ RANGE_SERIES = 500
 LIST_SERIES = 10_000
 LEAST_COMBINED = 60_000
 """Lines that are made one have buckets at least so wide, ms: servers do not measure at the same moment."""
-EXPORT_MILLISECONDS = 3_600_000
-
-Format = Literal["csv", "ndjson"]
 
 
 class SeriesInfo(msgspec.Struct, frozen=True):
@@ -93,6 +88,7 @@ class Queries:
         self._store = store
         self._plans = plans
         self._holdings = holdings
+        self._exports = Exports(store)
 
     async def range(self, person: Person, server_ids: Sequence[UUID], asked: Question) -> Answer:
         """Lines of the series that the question is about.
@@ -163,30 +159,24 @@ class Queries:
         return await self._holdings.of(organization_id), self._plans.days_of(row)
 
     async def export(self, person: Person, server_id: UUID, asked: Question, form: Format) -> AsyncIterator[bytes]:
-        """Every sample of these series in the window, as they came, by the hour; all series where no metric is named.
+        """Every sample of these series in the window, as they came; all series where no metric is named.
 
-        Nothing is held but an hour. Raises, before the first piece: Refused as ``range`` does.
+        Raises, before the first piece: Refused as ``range`` does; before any other: Refused 404 if the server may be
+        seen no more, Cut if what is left may not be read any more.
         """
         async with self._database.as_person(person.user_id) as connection:
             series = (await _series(connection, [server_id], asked, LIST_SERIES))[server_id]
             start = (await self._starts(connection, [server_id]))[server_id]
-        return self._pieces(server_id, series, max(asked.since, start), asked.to, form)
 
-    async def _pieces(
-        self, server_id: UUID, series: Sequence[SeriesInfo], since: int, to: int, form: Format
-    ) -> AsyncIterator[bytes]:
-        if form == "csv":
-            yield b"time,metric,labels,value\r\n"
-        ids = [one.id for one in series]
-        names = [_names(one, form) for one in series]
-        at = since
-        while at < to and ids:
-            end = min(to, (at // EXPORT_MILLISECONDS + 1) * EXPORT_MILLISECONDS)
-            points = await self._store.read(server_id, ids, Window(at, end, EVERY_POINT))
-            piece = await asyncio.to_thread(_written, points, names, form)
-            if piece:
-                yield piece
-            at = end
+        async def still(since: int) -> None:
+            async with self._database.as_person(person.user_id) as connection:
+                kept = (await self._starts(connection, [server_id]))[server_id]
+            # What is past keeping goes by whole days; that the first moments of a day grow older cuts nothing off.
+            if since // DAY_MILLISECONDS < kept // DAY_MILLISECONDS:
+                raise Cut(f"samples of server {server_id} from {instant(since)} on are past keeping by now")
+
+        heads = {one.id: head_of(one.metric, one.labels, form) for one in series}
+        return self._exports.pieces(server_id, heads, (max(asked.since, start), asked.to), form, still)
 
     async def _starts(self, connection: Connection, server_ids: Sequence[UUID]) -> dict[UUID, int]:
         """From when on samples of each server may be read, ms UTC.
@@ -245,35 +235,3 @@ def _answer(series: Sequence[SeriesInfo], found: Sequence[Points], asked: Questi
             for metric, some in by_metric.items()
         ]
     return Answer(axis.times.tolist(), axis.step, lines)
-
-
-def _names(one: SeriesInfo, form: Format) -> str:
-    """What stands before the value in every line of this series."""
-    if form == "ndjson":
-        names = msgspec.json.encode({"metric": one.metric, "labels": one.labels}).decode()
-        return f"{names[1:-1]},"
-    labels = ";".join(f"{name}={value}" for name, value in sorted(one.labels.items()))
-    row = io.StringIO()
-    # A cell that begins so would be a formula to a spreadsheet.
-    cells = [f"'{cell}" if cell[:1] in "=+-@\t\r" and cell else cell for cell in (one.metric, labels)]
-    csv.writer(row).writerow([*cells, ""])
-    return row.getvalue().removesuffix("\r\n")
-
-
-def _written(points: Points, names: Sequence[str], form: Format) -> bytes:
-    return "".join(_lines(points, names, form)).encode()
-
-
-def _lines(points: Points, names: Sequence[str], form: Format) -> Iterator[str]:
-    """A line for each sample, ascending by time."""
-    times = points.times.tolist()
-    columns = points.values.T.tolist()
-    for time, values in zip(times, columns, strict=True):
-        moment = instant(time).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        for name, value in zip(names, values, strict=True):
-            if value != value:  # noqa: PLR0124
-                continue
-            if form == "csv":
-                yield f"{moment},{name}{value!r}\r\n"
-            else:
-                yield f'{{"time":{time},{name}"value":{value!r}}}\n'

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Annotated
 from uuid import UUID
 
 import msgspec
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
+from starlette.types import Send
 
 from twinwatch.hub.api.doors import Hub, PersonsRoute, SignedIn
+from twinwatch.hub.db import DatabaseAway
+from twinwatch.hub.exporting import Cut, Format
 from twinwatch.hub.history import HISTORY_MILLISECONDS
 from twinwatch.hub.lawful import LAST_INSTANT
 from twinwatch.hub.measuring import Asked, Combine
-from twinwatch.hub.queries import Answer, Format, Question
-from twinwatch.hub.refusals import invalid
+from twinwatch.hub.queries import Answer, Question
+from twinwatch.hub.refusals import Refused, invalid
 from twinwatch.hub.views import Range
 from twinwatch.hub.views_queries import Lines, SeriesList, Storage, Uptime
+
+log = logging.getLogger(__name__)
 
 router = APIRouter(prefix="/api/v1", tags=["samples"], route_class=PersonsRoute)
 
@@ -33,6 +39,17 @@ Labels = Annotated[
 ]
 PointsWanted = Annotated[int, Query(ge=1, le=POINTS, description="how many points at most")]
 MeasureWanted = Annotated[Asked, Query(description="what a point tells of its step; `rate` is a counter's per second")]
+
+
+class Download(StreamingResponse):
+    """A stream that is not taken for whole where it ends early: the body gets no end, and the connection is closed."""
+
+    async def stream_response(self, send: Send) -> None:
+        """Sends the pieces, and an end only if all were there."""
+        try:
+            await super().stream_response(send)
+        except (Refused, Cut, DatabaseAway) as err:
+            log.warning("an export was cut off: %s", err)
 
 
 @router.get("/servers/{server_id}/range", response_model=Range)
@@ -125,7 +142,7 @@ async def export(
     format: Annotated[Format, Query(description="a line for each sample, ascending by time")] = "csv",  # noqa: A002
     metric: AnyMetrics = [],  # noqa: B006
     label: Labels = [],  # noqa: B006
-) -> StreamingResponse:
+) -> Download:
     """Every sample as it came, streamed: as CSV (time, metric, labels, value) or as an object of JSON a line."""
     question = Question(metric, *_span(since, to), labels=_labels(label))
     pieces = await hub.queries.export(person, server_id, question, format)
@@ -135,7 +152,7 @@ async def export(
         "cache-control": "no-store",
         "x-accel-buffering": "no",
     }
-    return StreamingResponse(pieces, 200, headers, media)
+    return Download(pieces, 200, headers, media)
 
 
 @router.get("/servers/{server_id}/uptime")

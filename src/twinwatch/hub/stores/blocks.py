@@ -25,9 +25,9 @@ from twinwatch.hub.stores.steps import HOUR, ROLLED
 
 SQL = Statements("blocks")
 
-READERS = 2
-"""Reads at a time. More would be no faster, and each holds all its parts in memory and slows the event loop, on which
-heartbeats must not wait for charts."""
+READERS = 3
+"""Reads at a time: two charts beside an export, of which one reads at most. More would be no faster, and each holds all
+its parts in memory and slows the event loop, on which heartbeats must not wait for charts."""
 
 
 class BlocksStore:

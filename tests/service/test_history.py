@@ -56,6 +56,21 @@ async def test_a_servers_silence_counts_from_its_last_heartbeat(stage: HubStage,
     assert 0 < found["ratio"] < 1
 
 
+async def test_a_check_is_unknown_while_its_server_is_silent(stage: HubStage, cast: Cast) -> None:
+    begin = stage.clock.now()
+    await cast.agent.report(report(stage, "up"))
+    for second in range(0, 1_200, 5):
+        if second <= 60:
+            await cast.agent.heartbeat()
+        await stage.hub.look()
+        stage.clock.advance(5)
+    found = await uptime(stage, cast, begin)
+    assert set(found["server"]["seconds"]) == {"up", "late", "down"}
+    assert found["server"]["seconds"]["up"] == 60.0
+    (check,) = found["checks"]
+    assert (check["seconds"], check["ratio"]) == ({"up": 60.0, "unknown": 1_140.0}, 1.0)
+
+
 async def test_what_is_older_than_ninety_days_goes_but_for_what_still_holds(stage: HubStage, cast: Cast) -> None:
     begin = stage.clock.now()
     for state in ("up", "down", "up"):

@@ -1,13 +1,15 @@
 """For how long servers and checks were in which state: kept as changes for 90 days, so that an answer reads few rows.
 
-Invariant: a change is written down in the transaction that makes it.
+Invariants: a change is written down in the transaction that makes it. What a check is while its server is silent
+nobody reports: it is unknown.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from uuid import UUID
 
 from twinwatch.hub.auth import Person
@@ -24,6 +26,8 @@ SQL = Statements("history")
 HISTORY_MILLISECONDS = 90 * DAY_MILLISECONDS
 UNJUDGED = frozenset({"unknown", "gone", "new"})
 """States in which nothing is known: they count neither for nor against."""
+SILENT = frozenset({"late", "down"})
+"""States of a server that is not heard, from its last heartbeat to its next."""
 
 Change = tuple[int, str]
 """When it came about, ms UTC, and which state it is."""
@@ -55,11 +59,12 @@ class History:
         checks: dict[str, list[Change]] = defaultdict(list)
         for row in states:
             checks[row["name"]].append((milliseconds(row["changed_at"]), row["state"]))
+        silence = Silence(of_server)
         return Uptime(
             since=since,
             to=to,
             server=spans_of("", of_server, since, end),
-            checks=[spans_of(name, changes, since, end) for name, changes in sorted(checks.items())],
+            checks=[spans_of(name, changes, since, end, silence) for name, changes in sorted(checks.items())],
         )
 
     async def prune(self, now: int) -> None:
@@ -70,14 +75,43 @@ class History:
                 await connection.execute(SQL[name], before)
 
 
-def spans_of(name: str, changes: Iterable[Change], since: int, end: int) -> StateSpans:
-    """How long each state held within ``[since, end)``. Pure; a change holds until the next."""
+class Silence:
+    """When a server was not heard."""
+
+    def __init__(self, changes: Iterable[Change]) -> None:
+        """``changes`` are the server's; each holds until the next."""
+        ordered = sorted(changes, key=lambda one: one[0])
+        self._times = [at for at, _ in ordered]
+        self._is_silent = [state in SILENT for _, state in ordered]
+        spans = pairwise(self._times)
+        held = [ended - begun if silent else 0 for (begun, ended), silent in zip(spans, self._is_silent, strict=False)]
+        self._before = list(accumulate(held, initial=0))
+        """Of each change, for how long the server had not been heard until then."""
+
+    def within(self, begun: int, ended: int) -> int:
+        """For how many ms of ``[begun, ended)``."""
+        return self._until(ended) - self._until(begun)
+
+    def _until(self, time: int) -> int:
+        place = bisect_right(self._times, time) - 1
+        if place < 0:
+            return 0
+        return self._before[place] + (time - self._times[place] if self._is_silent[place] else 0)
+
+
+def spans_of(name: str, changes: Iterable[Change], since: int, end: int, silence: Silence | None = None) -> StateSpans:
+    """How long each state held within ``[since, end)``. Pure; a change holds until the next, and is not known of in a
+    ``silence``."""
     ordered = sorted(changes, key=lambda one: one[0])
     seconds: dict[str, float] = defaultdict(float)
     for (begun, state), (ended, _) in pairwise([*ordered, (end, "")]):
-        held = min(ended, end) - max(begun, since)
-        if held > 0:
-            seconds[state] += held / 1000
+        first, last = max(begun, since), min(ended, end)
+        if last <= first:
+            continue
+        unheard = 0 if silence is None or state in UNJUDGED else silence.within(first, last)
+        for of_state, held in ((state, last - first - unheard), ("unknown", unheard)):
+            if held:
+                seconds[of_state] += held / 1000
     judged = sum(held for state, held in seconds.items() if state not in UNJUDGED)
     return StateSpans(
         name=name,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twinwatch.hub.history import spans_of
+from twinwatch.hub.history import Silence, spans_of
 
 SECOND = 1_000
 
@@ -33,7 +33,31 @@ def test_degraded_and_late_are_not_down() -> None:
     assert spans_of("x", [(0, "degraded"), (5 * SECOND, "late")], 0, 10 * SECOND).ratio == 1.0
 
 
+def test_a_check_is_unknown_while_its_server_is_silent() -> None:
+    silence = Silence(
+        [(0, "up"), (100 * SECOND, "down"), (150 * SECOND, "up"), (160 * SECOND, "late"), (180 * SECOND, "up")]
+    )
+    found = spans_of("x", [(0, "up"), (120 * SECOND, "down"), (180 * SECOND, "up")], 0, 200 * SECOND, silence)
+    assert found.seconds == {"up": 120.0, "unknown": 70.0, "down": 10.0}
+    assert (found.ratio, found.downs) == (round(120 / 130, 6), 1)
+
+
+def test_a_silence_that_lasts_reaches_to_the_end_of_the_window() -> None:
+    silence = Silence([(0, "up"), (100 * SECOND, "late"), (110 * SECOND, "down")])
+    assert spans_of("x", [(0, "up")], 50 * SECOND, 200 * SECOND, silence).seconds == {"up": 50.0, "unknown": 100.0}
+    assert spans_of("x", [(0, "up")], 120 * SECOND, 200 * SECOND, silence).ratio is None
+
+
+def test_what_was_gone_before_a_silence_stays_gone() -> None:
+    silence = Silence([(0, "down")])
+    assert spans_of("x", [(0, "gone"), (10 * SECOND, "unknown")], 0, 30 * SECOND, silence).seconds == {
+        "gone": 10.0,
+        "unknown": 20.0,
+    }
+
+
 STATES = st.sampled_from(["up", "degraded", "down", "unknown", "gone"])
+LEVELS = st.lists(st.tuples(st.integers(0, 10_000), st.sampled_from(["up", "late", "down"])), max_size=20)
 
 
 @given(st.lists(st.tuples(st.integers(0, 10_000), STATES), max_size=20), st.integers(0, 10_000), st.integers(1, 10_000))
@@ -41,3 +65,16 @@ def test_states_never_last_longer_than_the_window(changes: list[tuple[int, str]]
     found = spans_of("x", changes, since, since + length)
     assert sum(found.seconds.values()) <= length / 1000 + 1e-2
     assert found.ratio is None or 0 <= found.ratio <= 1
+
+
+@given(st.lists(st.tuples(st.integers(0, 10_000), STATES), max_size=20), LEVELS, st.integers(0, 10_000))
+def test_a_silence_takes_from_what_was_judged_and_adds_it_to_what_is_unknown(
+    changes: list[tuple[int, str]], levels: list[tuple[int, str]], since: int
+) -> None:
+    end = since + 5_000
+    plain, found = spans_of("x", changes, since, end), spans_of("x", changes, since, end, Silence(levels))
+    assert abs(sum(plain.seconds.values()) - sum(found.seconds.values())) < 1e-2
+    assert plain.seconds.get("gone", 0.0) == found.seconds.get("gone", 0.0)
+    added = found.seconds.get("unknown", 0.0) - plain.seconds.get("unknown", 0.0)
+    level = spans_of("", levels, since, end).seconds
+    assert 0 <= added <= level.get("down", 0.0) + level.get("late", 0.0) + 1e-2

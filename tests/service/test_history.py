@@ -71,6 +71,19 @@ async def test_a_check_is_unknown_while_its_server_is_silent(stage: HubStage, ca
     assert (check["seconds"], check["ratio"]) == ({"up": 60.0, "unknown": 1_140.0}, 1.0)
 
 
+async def test_a_check_that_comes_back_by_a_clock_that_is_behind_is_gone_no_more(stage: HubStage, cast: Cast) -> None:
+    begin = stage.clock.now()
+    behind = begin - 600_000
+    for state in ("up", None, "down", "up", None, "up"):
+        checks = [] if state is None else [CheckStanding(CHECK, "http", state, since=behind)]
+        await cast.agent.report(Report(checks=tuple(checks), monitors=()))
+    stage.clock.advance(100)
+    (check,) = (await uptime(stage, cast, begin + 1_000))["checks"]
+    assert check["seconds"] == {"up": 99.0}
+    found = await stage.execute("select state from public.check_changes order by changed_at")
+    assert [state for (state,) in found] == ["up", "gone", "down", "up", "gone", "up"]
+
+
 async def test_what_is_older_than_ninety_days_goes_but_for_what_still_holds(stage: HubStage, cast: Cast) -> None:
     begin = stage.clock.now()
     for state in ("up", "down", "up"):

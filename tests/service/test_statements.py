@@ -137,6 +137,15 @@ async def plans(stage: HubStage) -> Any:
             " from public.servers, generate_series(1, 20) n"
         )
         await connection.execute(
+            "insert into public.server_changes (organization_id, server_id, changed_at, state)"
+            " select organization_id, id, now() + n * interval '1 hour', 'up'"
+            " from public.servers, generate_series(1, 20) n"
+        )
+        await connection.execute(
+            "insert into public.check_changes (organization_id, server_id, name, changed_at, state)"
+            " select organization_id, id, 'systemd:' || n, now(), 'up' from public.servers, generate_series(1, 20) n"
+        )
+        await connection.execute(
             "insert into samples.sample_log"
             " (organization_id, server_id, sequence, received_at, first_at, last_at, samples, body)"
             " select organization_id, id, n, %s::timestamptz + n * interval '1 hour', %s::timestamptz, %s::timestamptz,"
@@ -182,6 +191,21 @@ async def test_a_report_finds_its_checks_by_index(stage: HubStage, plans: Plans)
     for statement in ("keep_checks", "read"):
         nodes = await plans.of("reports", statement, told)
         assert "Seq Scan" not in scans(nodes, "checks"), statement
+    now = datetime.fromtimestamp(stage.clock.now() / 1000, UTC)
+    changed = await plans.of("reports", "note_changes", {**told, "now": now})
+    for table in ("checks", "check_changes"):
+        assert scans(changed, table)
+        assert "Seq Scan" not in scans(changed, table), table
+
+
+async def test_what_is_known_of_a_servers_uptime_is_found_by_index(stage: HubStage, plans: Plans) -> None:
+    ((server,),) = await stage.execute("select id from public.servers limit 1")
+    now = datetime.fromtimestamp(stage.clock.now() / 1000, UTC)
+    asked = {"server": server, "since": now - timedelta(days=90), "to": now}
+    for statement in ("server_changes", "check_changes"):
+        ways = scans(await plans.of("history", statement, asked), statement)
+        assert ways
+        assert "Seq Scan" not in ways, statement
 
 
 async def test_a_group_of_batches_raises_its_marks_without_reading_all_servers(stage: HubStage, plans: Plans) -> None:

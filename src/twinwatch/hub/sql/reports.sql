@@ -10,17 +10,28 @@ set digest = excluded.digest, monitors = excluded.monitors, configuration = excl
 returning (select digest from before) is distinct from digest as changed
 
 -- name: note_changes
--- Asked before the checks are kept: which of them were in another state, and which are reported no more.
+-- Asked before the checks are kept: which of them were in another state, and which are reported no more. States bear the
+-- agent's time, ends the hub's: of clocks that differ, what comes later is still later than what was.
+with changed as (
+  select g.name, least(g.since, %(now)s) as since, g.state
+  from unnest(%(names)s::text[], %(states)s::text[], %(sinces)s::timestamptz[]) as g (name, state, since)
+  left join public.checks as c on c.server_id = %(server)s and c.name = g.name
+  where c.state is distinct from g.state
+  union all
+  select c.name, %(now)s, 'gone'
+  from public.checks as c
+  where c.server_id = %(server)s and c.name <> all (%(names)s::text[])
+)
 insert into public.check_changes (organization_id, server_id, name, changed_at, state)
-select %(organization)s, %(server)s, g.name, least(g.since, %(now)s), g.state
-from unnest(%(names)s::text[], %(states)s::text[], %(sinces)s::timestamptz[]) as g (name, state, since)
-left join public.checks as c on c.server_id = %(server)s and c.name = g.name
-where c.state is distinct from g.state
-union all
-select c.organization_id, c.server_id, c.name, %(now)s, 'gone'
-from public.checks as c
-where c.server_id = %(server)s and c.name <> all (%(names)s::text[])
-on conflict (server_id, name, changed_at) do update set state = excluded.state
+select %(organization)s, %(server)s, changed.name,
+  greatest(changed.since, newest.changed_at + interval '1 millisecond'), changed.state
+from changed
+left join lateral (
+  select h.changed_at from public.check_changes as h
+  where h.server_id = %(server)s and h.name = changed.name
+  order by h.changed_at desc
+  limit 1
+) as newest on true
 
 -- name: keep_checks
 with given as (

@@ -7,6 +7,7 @@ browser or the built dashboard is missing, these tests are skipped by name and s
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -21,10 +22,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, StorageState, sync_playwright
 
 from tests.e2e.cast import CATALOGUE, NGINX, SYSTEM, SYSTEMD, UNITS, Told
-from tests.e2e.puppet import Puppet, ask, enrolment_key, person
+from tests.e2e.puppet import Puppet, ask, enrolment_key, person, session_of
 from tests.e2e.receiver import Receiver, receiving
 from twinwatch.hub.api.pages import dashboard_folder
 from twinwatch.protocol.heartbeat import Delivery
@@ -130,10 +131,14 @@ class Eyes:
     complaints: list[str] = field(default_factory=list)
     contexts: list[BrowserContext] = field(default_factory=list)
 
-    def page(self, *, width: int = 1440, height: int = 900, dark: bool = False) -> Page:
-        """A page of a browser that has never been here."""
+    def page(
+        self, *, width: int = 1440, height: int = 900, dark: bool = False, known: StorageState | None = None
+    ) -> Page:
+        """A page of a browser that has never been here, or remembers what is ``known``."""
         context = self.browser.new_context(
-            viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light"
+            viewport={"width": width, "height": height},
+            color_scheme="dark" if dark else "light",
+            storage_state=known,
         )
         self.contexts.append(context)
         page = context.new_page()
@@ -176,9 +181,12 @@ def sign_in(page: Page, stack: Stack) -> None:
 
 
 def opened(stack: Stack, eyes: Eyes, path: str, *, width: int = 1440, dark: bool = False) -> Page:
-    """A page of the signed-in owner; live."""
-    page = eyes.page(width=width, dark=dark)
-    sign_in(page, stack)
+    """A page of the owner, who has signed in before; live."""
+    session = json.dumps(session_of(stack.url, EMAIL, PASSWORD))
+    known = StorageState(
+        origins=[{"origin": stack.url, "localStorage": [{"name": "twinwatch.session", "value": session}]}]
+    )
+    page = eyes.page(width=width, dark=dark, known=known)
     page.goto(stack.url + path)
     page.locator('[data-testid="live"][data-live="open"]').wait_for()
     return page

@@ -135,11 +135,14 @@ class Puppet:
             return bytes(answer.read())
 
 
+def session_of(url: str, email: str, password: str) -> dict[str, Any]:
+    """A person's new session."""
+    return ask(url, "POST", "/auth/v1/token?grant_type=password", {"email": email, "password": password})
+
+
 def person(url: str, email: str, password: str) -> str:
     """A person's access token."""
-    return str(
-        ask(url, "POST", "/auth/v1/token?grant_type=password", {"email": email, "password": password})["access_token"]
-    )
+    return str(session_of(url, email, password)["access_token"])
 
 
 def enrolment_key(url: str, token: str) -> str:

@@ -1138,8 +1138,8 @@ export interface paths {
          * Export
          * @description Every sample as it came, streamed: as CSV (time, metric, labels, value) or as an object of JSON a line.
          *
-         *     Where the server is deleted, or its plan keeps less, or the database goes away before the end, the connection is closed
-         *     without the end of the body: a transfer that broke off, not a complete file.
+         *     Where the server is deleted, or its plan keeps less, or the database goes away before the end, the connection is
+         *     closed without the end of the body: a transfer that broke off, not a complete file.
          */
         get: operations["export_api_v1_servers__server_id__export_get"];
         put?: never;

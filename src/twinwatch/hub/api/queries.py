@@ -145,8 +145,8 @@ async def export(
 ) -> Download:
     """Every sample as it came, streamed: as CSV (time, metric, labels, value) or as an object of JSON a line.
 
-    Where the server is deleted, or its plan keeps less, or the database goes away before the end, the connection is closed
-    without the end of the body: a transfer that broke off, not a complete file.
+    Where the server is deleted, or its plan keeps less, or the database goes away before the end, the connection is
+    closed without the end of the body: a transfer that broke off, not a complete file.
     """
     question = Question(metric, *_span(since, to), labels=_labels(label))
     pieces = await hub.queries.export(person, server_id, question, format)

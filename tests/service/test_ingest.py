@@ -7,7 +7,7 @@ import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import msgspec
 import psycopg
@@ -15,15 +15,13 @@ import pytest
 import zstandard
 from psycopg import sql
 
-from twinwatch.hub.ingest import QUEUE_BATCHES, Ingest
-from twinwatch.hub.refusals import Refused
-from twinwatch.hub.stores import Arrival, Verdict
+from twinwatch.hub.ingest import SERVER_BATCHES
 from twinwatch.hub.stores.batches import plain_batch, whole_frames
 from twinwatch.protocol import codec, limits
-from twinwatch.protocol.samples import Batch, BatchAccepted, Frame, SeriesKey, Shape, shape_of
+from twinwatch.protocol.samples import Batch, Frame, SeriesKey, Shape, shape_of
 from twinwatch.protocol.version import AGENT_ROUTES
 from twinwatch.testing.client import Reply
-from twinwatch.testing.hub_stage import Cast, HandClock, HubStage, Voice
+from twinwatch.testing.hub_stage import Cast, HubStage, Voice
 from twinwatch.testing.postgres import Cluster
 
 from .kept import logged, values_of
@@ -87,20 +85,38 @@ class TestExactlyOnce:
         assert (await cast.agent.push(tick, sequence=9)).json()["duplicate"] is False
         assert (await cast.other_agent.push(tick, sequence=3)).json()["duplicate"] is False
 
-    async def test_many_batches_of_one_server_at_once_all_count(self, stage: HubStage, cast: Cast) -> None:
+    async def test_batches_of_one_server_at_once_all_count(self, stage: HubStage, cast: Cast) -> None:
         now = stage.clock.now()
-        batches = [cast.agent.batch((now - 1000 * (50 - n), (float(n), None))) for n in range(50)]
+        batches = [cast.agent.batch((now - 1000 * (50 - n), (float(n), None))) for n in range(1 + SERVER_BATCHES)]
         await cast.agent.send(batches.pop(0))  # the shape is known from here on, so that the order is kept
         replies = await asyncio.gather(*map(cast.agent.send, batches))
         assert [reply.json() for reply in replies] == [
             {"sequence_mark": batch.sequence, "duplicate": False} for batch in batches
         ]
-        assert list((await values_of(stage, cast)).values()) == [float(n) for n in range(50)]
+        assert list((await values_of(stage, cast)).values()) == [float(n) for n in range(1 + SERVER_BATCHES)]
+
+    async def test_a_server_that_sends_many_at_once_is_told_to_come_back(self, stage: HubStage, cast: Cast) -> None:
+        now = stage.clock.now()
+        await cast.agent.push((now, (0.0, None)))
+        batches = [cast.agent.batch((now + n, (float(n), None))) for n in range(1, 51)]
+        async with holding(stage, cast.agent.server_id):
+            committing = asyncio.ensure_future(cast.agent.send(batches.pop(0)))
+            await until_waiting(stage)
+            sending = [asyncio.ensure_future(cast.agent.send(batch)) for batch in batches]
+            async with asyncio.timeout(20):
+                while sum(one.done() for one in sending) < len(batches) - SERVER_BATCHES:  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
+            other = asyncio.ensure_future(cast.other_agent.push((now, (1.0, 2.0))))
+        assert (await other).status == 200, "others are not concerned"
+        assert (await committing).status == 200
+        refused = [reply for reply in await asyncio.gather(*sending) if reply.status != 200]
+        assert len(refused) == len(batches) - SERVER_BATCHES
+        assert {(reply.problem.slug, reply.headers["retry-after"]) for reply in refused} == {("rate-limited", "5")}
 
     async def test_twins_that_arrive_at_once_count_once(self, stage: HubStage, cast: Cast) -> None:
         batch = cast.agent.batch((stage.clock.now(), (1.0, 2.0)))
-        replies = await asyncio.gather(*(cast.agent.send(batch) for _ in range(20)))
-        assert sorted(reply.json()["duplicate"] for reply in replies) == [False] + [True] * 19
+        replies = await asyncio.gather(*(cast.agent.send(batch) for _ in range(SERVER_BATCHES)))
+        assert sorted(reply.json()["duplicate"] for reply in replies) == [False] + [True] * (SERVER_BATCHES - 1)
         assert {reply.json()["sequence_mark"] for reply in replies} == {1}
         assert await logged(stage) == [(cast.agent.server_id, 1)]
 
@@ -234,46 +250,6 @@ class TestDurability:
         assert await logged(stage) == [(cast.agent.server_id, 1)]
 
 
-class _Slow:
-    """A store that does not get on, and shapes that are known."""
-
-    def __init__(self) -> None:
-        self.go_on = asyncio.Event()
-        self.groups: list[int] = []
-
-    async def write(self, arrivals: Sequence[Arrival]) -> list[Verdict]:
-        await self.go_on.wait()
-        self.groups.append(len(arrivals))
-        assert len({arrival.server_id for arrival in arrivals}) == len(arrivals)
-        return [Verdict(arrival.sequence, fresh=True) for arrival in arrivals]
-
-    async def series_of(self, *_: object) -> dict[str, tuple[int, ...]]:
-        return {"0" * 16: (1,)}
-
-
-async def test_a_full_queue_tells_agents_to_come_back_and_forgets_nobody(clock: HandClock) -> None:
-    slow = _Slow()
-    ingest = Ingest(clock, slow, slow, lambda _: None)  # type: ignore[arg-type]
-    running = asyncio.ensure_future(ingest.run())
-    organization, servers = uuid4(), [uuid4() for _ in range(100)]
-
-    async def push(number: int) -> BatchAccepted:
-        batch = Batch(number + 1, clock.now(), [Frame("0" * 16, [clock.now()], [[1.0]])])
-        return await ingest.take(await ingest.check(organization, servers[number % 100], batch))
-
-    pushes = [asyncio.ensure_future(push(number)) for number in range(QUEUE_BATCHES + 300)]
-    answers = asyncio.gather(*pushes, return_exceptions=True)
-    while not any(one.done() for one in pushes):  # noqa: ASYNC110
-        await asyncio.sleep(0)
-    slow.go_on.set()
-    refused = [one for one in await answers if isinstance(one, Refused)]
-    assert 0 < len(refused) <= 300
-    assert {(one.status, one.slug, one.retry_after_seconds) for one in refused} == {(429, "rate-limited", 5)}
-    assert sum(slow.groups) == len(pushes) - len(refused)
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
-
-
 class TestAtRest:
     """A batch is kept as it was sent, unless something of it had to be changed or does not belong there."""
 
@@ -376,7 +352,8 @@ class TestShapes:
         async with second_hub(stage, tmp_path) as other:
             elsewhere = Voice(other.client(cast.agent.client.token), stage.clock, cast.agent.server_id)
             shapes = [
-                shape_of(f"m{n}", tuple(SeriesKey("m", {"n": str(k)}) for k in range(n, n + 30))) for n in range(10)
+                shape_of(f"m{n}", tuple(SeriesKey("m", {"n": str(k)}) for k in range(n, n + 30)))
+                for n in range(SERVER_BATCHES)
             ]
             now = stage.clock.now()
             sending = []
@@ -386,7 +363,7 @@ class TestShapes:
             replies = await asyncio.gather(*sending)
         assert {reply.status for reply in replies} == {200}
         ((count, distinct),) = await stage.execute("select count(*), count(distinct labels) from public.series")
-        assert count == distinct == 39
+        assert count == distinct == 29 + SERVER_BATCHES
 
     async def test_the_order_of_labels_does_not_matter(self, stage: HubStage, cast: Cast) -> None:
         now = stage.clock.now()

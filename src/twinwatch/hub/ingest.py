@@ -1,21 +1,21 @@
 """Samples on their way in: checked, then committed together with whatever else arrives at the same moment.
 
 Invariants: a batch is answered only after the transaction that holds it has committed; a number at or below the
-server's mark changes nothing; the queue is bounded, and beyond it the agent is told to come back, since it has the
-samples on disk and the hub would have them in memory only.
+server's mark changes nothing; what waits is bounded, and beyond it the agent is told to come back, since it has the
+samples on disk and the hub would have them in memory only; of no server more than a few wait, and each has its turn, so
+that none keeps the others from theirs; whatever becomes of a commit, nobody waits for ever.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from math import isfinite
 from uuid import UUID
-
-import psycopg
 
 from twinwatch.hub.db import DatabaseAway
 from twinwatch.hub.lawful import check_batch, check_columns
@@ -29,10 +29,16 @@ from twinwatch.world.clock import Clock
 log = logging.getLogger(__name__)
 
 QUEUE_BATCHES = 4_000
+QUEUE_BYTES = 64 << 20
+SERVER_BATCHES = 4
+"""An agent sends one at a time; after a restart, or a timeout of its own, an earlier one may be waiting still."""
 SPARE_BYTES, SAMPLE_BYTES = 512, 16
 """A body that is larger than that beside its samples is packed anew: it is badly packed, or says things twice."""
 GROUP_BATCHES = 256
 """A commit's cost is mostly its own: more batches in one make each cheaper, until the statement itself takes long."""
+GROUP_BYTES = 16 << 20
+"""Of a commit, and one batch more than that at most: what is in hand is in memory beside what waits."""
+AGAIN_SECONDS = 5
 
 
 @dataclass(slots=True)
@@ -52,7 +58,11 @@ class Ingest:
         self._store = store
         self._shapes = shapes
         self._published = published
-        self._queue: asyncio.Queue[_Waiting] = asyncio.Queue(QUEUE_BATCHES)
+        self._queues: dict[UUID, deque[_Waiting]] = {}
+        """Of each server that has something waiting; whose turn comes first stands first."""
+        self._queued_batches = 0
+        self._queued_bytes = 0
+        self._queued = asyncio.Event()
 
     async def check(self, organization_id: UUID, server_id: UUID, batch: Batch, sent: bytes = b"") -> Arrival:
         """The batch as it will be kept, to be given to ``take``.
@@ -86,39 +96,69 @@ class Ingest:
     async def take(self, arrival: Arrival) -> BatchAccepted:
         """Commits what was checked, or finds that it already was.
 
-        Raises: Refused 429 when too much is waiting; 503 when the database does not answer; 401 if the server is gone.
+        Raises: Refused 429 when too much is waiting, of this server or of all; 503 when the database does not answer;
+        401 if the server is gone.
         """
         waiting = _Waiting(arrival, asyncio.get_running_loop().create_future())
-        try:
-            self._queue.put_nowait(waiting)
-        except asyncio.QueueFull:
-            raise too_many("The hub is taking in samples as fast as it can; send this batch again.", 5) from None
+        self._enqueue(waiting)
         verdict = await waiting.verdict
         if verdict.mark is None:
             raise unauthorized(DELETED)
         return BatchAccepted(sequence_mark=verdict.mark, duplicate=not verdict.fresh)
 
+    def _enqueue(self, waiting: _Waiting) -> None:
+        arrival = waiting.arrival
+        queue = self._queues.get(arrival.server_id)
+        if queue is not None and len(queue) >= SERVER_BATCHES:
+            raise too_many(
+                f"{SERVER_BATCHES} batches of this server wait already: send one at a time, and this one again.",
+                AGAIN_SECONDS,
+            )
+        if self._queued_batches >= QUEUE_BATCHES or self._queued_bytes + len(arrival.body) > QUEUE_BYTES:
+            raise too_many("The hub is taking in samples as fast as it can; send this batch again.", AGAIN_SECONDS)
+        if queue is None:
+            queue = self._queues[arrival.server_id] = deque()
+        queue.append(waiting)
+        self._queued_batches += 1
+        self._queued_bytes += len(arrival.body)
+        self._queued.set()
+
     async def run(self) -> None:
         """Commits what waits, group by group, until cancelled; what is in hand is finished first."""
-        held: list[_Waiting] = []
-        while True:
-            first = held or [await self._queue.get()]
-            group, held = self._group(first)
-            committing = asyncio.ensure_future(self._commit(group))
-            try:
-                await asyncio.shield(committing)
-            except asyncio.CancelledError:
-                await committing
-                raise
+        try:
+            while True:
+                await self._queued.wait()
+                committing = asyncio.ensure_future(self._commit(self._group()))
+                try:
+                    await asyncio.shield(committing)
+                except asyncio.CancelledError:
+                    await committing
+                    raise
+        finally:
+            while self._queues:
+                _refuse(self._group())
 
-    def _group(self, first: list[_Waiting]) -> tuple[list[_Waiting], list[_Waiting]]:
-        """What is committed now, and what must wait: a statement raises a server's mark once."""
-        waiting = [*first]
-        while len(waiting) < GROUP_BATCHES and not self._queue.empty():
-            waiting.append(self._queue.get_nowait())
-        group: dict[UUID, _Waiting] = {}
-        held = [one for one in waiting if group.setdefault(one.arrival.server_id, one) is not one]
-        return list(group.values()), held
+    def _group(self) -> list[_Waiting]:
+        """What is committed now: the oldest of as many servers as there is room for, in turn.
+
+        One of each server, since a statement raises a server's mark once.
+        """
+        group: list[_Waiting] = []
+        size_bytes = 0
+        for server_id in list(islice(self._queues, GROUP_BATCHES)):
+            queue = self._queues.pop(server_id)
+            waiting = queue.popleft()
+            group.append(waiting)
+            size_bytes += len(waiting.arrival.body)
+            if queue:
+                self._queues[server_id] = queue  # now the last
+            if size_bytes > GROUP_BYTES:
+                break
+        self._queued_batches -= len(group)
+        self._queued_bytes -= size_bytes
+        if not self._queues:
+            self._queued.clear()
+        return group
 
     async def _commit(self, group: list[_Waiting]) -> None:
         try:
@@ -130,14 +170,18 @@ class Ingest:
                     self._published(waiting.arrival)
         except DatabaseAway:
             pass  # told below, to those who can send again
-        except psycopg.Error:
+        except Exception:
             log.exception("a group of %d batches was not committed", len(group))
         finally:
-            # Whatever happened, nobody waits for ever.
-            for waiting in group:
-                if not waiting.verdict.done():
-                    refused = unavailable("The database did not take the samples; send them again.")
-                    waiting.verdict.set_exception(refused)
+            _refuse(group)
+
+
+def _refuse(group: Iterable[_Waiting]) -> None:
+    """Tells those that have no answer yet to send again."""
+    for waiting in group:
+        if not waiting.verdict.done():
+            refused = unavailable("The database did not take the samples; send them again.", AGAIN_SECONDS)
+            waiting.verdict.set_exception(refused)
 
 
 def _tidy(frames: list[Frame]) -> tuple[int, bool]:

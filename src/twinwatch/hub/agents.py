@@ -60,8 +60,8 @@ class Agents:
         self._bundle_digest = bundle_digest
         self._speakers: OrderedDict[bytes, tuple[float, Speaker | None]] = OrderedDict()
 
-    async def register(self, key: str, hello: Register) -> Registered:
-        """The server of this installation and a new key for it.
+    async def register(self, key: str, hello: Register) -> tuple[Speaker, Registered]:
+        """The server of this installation, and what its agent is told: a new key for it.
 
         Raises: Refused 401 for a key that does not enrol; Refused 422 for an unlawful name or id.
         """
@@ -95,7 +95,8 @@ class Agents:
             await connection.execute(SQL["drop_server_keys"], who)
             await connection.execute(SQL["add_server_key"], {**who, "prefix": fresh.prefix, "hash": fresh.digest})
         self.forget(server["id"])
-        return Registered(str(server["id"]), fresh.key, server["sequence_mark"])
+        registered = Registered(str(server["id"]), fresh.key, server["sequence_mark"])
+        return Speaker(organization, server["id"]), registered
 
     async def speaker(self, key: str) -> Speaker:
         """Who speaks with this server key.

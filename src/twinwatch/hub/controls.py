@@ -76,7 +76,7 @@ class Controls:
     def __init__(
         self,
         version_of: Callable[[UUID], Awaitable[int]],
-        changed: Callable[[UUID], Awaitable[None]],
+        changed: Callable[[UUID, UUID], Awaitable[None]],
         seen: Callable[[UUID, bool], Awaitable[None]] | None = None,
         relay: Relay | None = None,
     ) -> None:
@@ -121,7 +121,7 @@ class Controls:
             self._send(line.close(LEAVING_CODE))
         try:
             if older is None:
-                await self._changed(server_id)
+                await self._changed(organization_id, server_id)
             await self._tell_seen(server_id, is_open=True)
             # Both asked once the line is among those that are told and revoked, so that nothing falls between.
             try:
@@ -139,7 +139,7 @@ class Controls:
                 self._tell("away", server_id)
                 if not self._closed:
                     await self._tell_seen(server_id, is_open=False)
-                await self._changed(server_id)
+                await self._changed(organization_id, server_id)
 
     def tell(self, server_id: UUID, version: int) -> None:
         """The server's configuration has this version now; committed before this is called."""

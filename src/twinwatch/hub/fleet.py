@@ -64,16 +64,17 @@ class Fleet:
         Raises: Refused 404 if there is none that the person may see.
         """
         async with self._database.as_person(person.user_id) as connection:
-            found = await _found(connection, server_id)
+            found = await _found(connection, [server_id])
         if not found.rows:
             raise not_found("server")
         return (await self._views(found))[0]
 
-    async def seen_by_worker(self, server_id: UUID) -> Server | None:
-        """One server as its members see it, for a live stream that has checked who they are."""
+    async def seen_by_worker(self, server_ids: Iterable[UUID]) -> list[Server]:
+        """These servers, as far as there are such, as their members see them: for live streams that have checked who
+        they are."""
         async with self._database.as_worker() as connection:
-            found = await _found(connection, server_id)
-        return next(iter(await self._views(found)), None)
+            found = await _found(connection, list(server_ids))
+        return await self._views(found)
 
     async def rename(self, person: Person, server_id: UUID, name: str) -> Server:
         """Gives a server another name.
@@ -195,8 +196,9 @@ class _Found(NamedTuple):
     series: dict[int, DictRow]
 
 
-async def _found(connection: Connection, server_id: UUID | None) -> _Found:
-    rows = await (await connection.execute(SQL["list"], {"server": server_id})).fetchall()
+async def _found(connection: Connection, server_ids: list[UUID] | None) -> _Found:
+    """Of these servers, or of all that the role may see."""
+    rows = await (await connection.execute(SQL["list"], {"servers": server_ids})).fetchall()
     monitors = await asyncio.to_thread(_declared, rows)
     wanted = {headline.metric for some in monitors.values() for one in some for headline in one.headlines}
     asked = {"servers": [row["id"] for row in rows], "metrics": list(wanted)}

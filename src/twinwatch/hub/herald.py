@@ -33,7 +33,7 @@ SeenAlert = Callable[[UUID], Awaitable[tuple[UUID, UUID | None, Alert] | None]]
 
 
 class Herald:
-    """Turns commits and changes of state into events, and does nothing while nobody watches."""
+    """Turns commits and changes of state into events, and does nothing for organizations that nobody watches."""
 
     def __init__(
         self,
@@ -64,37 +64,37 @@ class Herald:
     def committed(self, news: Arrival) -> None:
         """A batch is durable."""
         self._relay.tell("samples", news.organization_id, news.server_id, news.first, news.last)
-        if not self._live.watched():
+        if not self._live.watched(news.organization_id):
             return
         if self._live.wants(news.server_id):
             self._samples.append(news)
         self._changed.add(news.server_id)
         self._wake.set()
 
-    async def changed(self, server_id: UUID) -> None:
+    async def changed(self, organization_id: UUID, server_id: UUID) -> None:
         """A server's state or name is another now."""
-        self._relay.tell("server", server_id)
-        self._change(server_id)
+        self._relay.tell("server", organization_id, server_id)
+        self._change(organization_id, server_id)
 
-    def _change(self, server_id: UUID) -> None:
-        if self._live.watched():
+    def _change(self, organization_id: UUID | None, server_id: UUID) -> None:
+        if self._live.watched(organization_id):
             self._changed.add(server_id)
             self._wake.set()
 
-    async def reported(self, server_id: UUID) -> None:
+    async def reported(self, organization_id: UUID, server_id: UUID) -> None:
         """A server's checks or monitors stand differently now."""
-        self._relay.tell("checks", server_id)
+        self._relay.tell("checks", organization_id, server_id)
         if self._live.wants(server_id):
             self._reported.add(server_id)
-        await self.changed(server_id)
+        await self.changed(organization_id, server_id)
 
     def alerted(self, organization_id: UUID, alert_id: UUID) -> None:
         """An alert is about to be another; told once it is committed, with what else changes in that second."""
-        self._relay.tell("alert", alert_id)
-        self._alert_changed(alert_id)
+        self._relay.tell("alert", organization_id, alert_id)
+        self._alert_changed(organization_id, alert_id)
 
-    def _alert_changed(self, alert_id: UUID) -> None:
-        if self._live.watched():
+    def _alert_changed(self, organization_id: UUID | None, alert_id: UUID) -> None:
+        if self._live.watched(organization_id):
             self._alerts.add(alert_id)
             self._wake.set()
 
@@ -108,24 +108,28 @@ class Herald:
         self._live.publish(Event("gone", organization_id, server_id, body))
 
     def _heard(self, news: News) -> None:
-        """What happened at another process."""
+        """What happened at another process. One of an earlier version does not say whose server or alert it is."""
         if not self._live.watched():
             return
         match news.kind, news.about:
             case "samples", (organization_id, server_id, first, last):
                 if self._live.wants(UUID(server_id)):
                     self._elsewhere.append((UUID(organization_id), UUID(server_id), int(first), int(last)))
-                self._change(UUID(server_id))
-            case "server", (server_id,):
-                self._change(UUID(server_id))
-            case "checks", (server_id,):
-                if self._live.wants(UUID(server_id)):
-                    self._reported.add(UUID(server_id))
-                self._change(UUID(server_id))
-            case "alert", (alert_id,):
-                self._alert_changed(UUID(alert_id))
+                self._change(UUID(organization_id), UUID(server_id))
+            case "server" | "checks" | "alert", (about,):
+                self._heard_of(news.kind, None, UUID(about))
+            case "server" | "checks" | "alert", (organization_id, about):
+                self._heard_of(news.kind, UUID(organization_id), UUID(about))
             case "gone", (organization_id, server_id):
                 self._end(UUID(organization_id), UUID(server_id))
+
+    def _heard_of(self, kind: str, organization_id: UUID | None, about: UUID) -> None:
+        if kind == "alert":
+            self._alert_changed(organization_id, about)
+            return
+        if kind == "checks" and self._live.wants(about):
+            self._reported.add(about)
+        self._change(organization_id, about)
 
     async def run(self) -> None:
         """Tells until cancelled."""
@@ -146,11 +150,9 @@ class Herald:
                     await self._tell_checks(server_id)
                 for alert_id in alerts:
                     await self._tell_alert(alert_id)
-                for server_id in changed:
-                    server = await self._fleet.seen_by_worker(server_id)
-                    if server is not None:
-                        body = server.model_dump_json().encode()
-                        self._live.publish(Event("server", server.organization_id, server_id, body))
+                for server in await self._fleet.seen_by_worker(changed) if changed else ():
+                    body = server.model_dump_json().encode()
+                    self._live.publish(Event("server", server.organization_id, server.id, body))
             except DatabaseAway as err:
                 log.warning("live streams miss news: database away (%s)", err)
             await asyncio.sleep(PAUSE_SECONDS)

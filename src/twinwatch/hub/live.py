@@ -7,6 +7,7 @@ again and reads what it missed from the store.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -79,6 +80,8 @@ class Live:
 
     def __init__(self) -> None:
         self._streams: set[Stream] = set()
+        self._watching: Counter[UUID] = Counter()
+        """How many streams each organization has; asked for every batch of everybody."""
         self._closed = False
 
     @contextmanager
@@ -86,20 +89,22 @@ class Live:
         """A stream for as long as the context is open."""
         stream = Stream(organizations, server_id)
         self._streams.add(stream)
+        self._watching.update(organizations)
         if self._closed:
             stream.close()
         try:
             yield stream
         finally:
             self._streams.discard(stream)
+            self._watching -= Counter(organizations)
 
     def wants(self, server_id: UUID) -> bool:
         """Whether anyone watches this server's samples and checks."""
         return any(stream.server_id == server_id for stream in self._streams)
 
-    def watched(self) -> bool:
-        """Whether anyone watches anything."""
-        return bool(self._streams)
+    def watched(self, organization_id: UUID | None = None) -> bool:
+        """Whether anyone watches this organization; anything, where it is not known which one it is."""
+        return bool(self._streams) if organization_id is None else organization_id in self._watching
 
     def publish(self, event: Event) -> None:
         """Offers the event to every stream."""

@@ -219,8 +219,8 @@ class Hub:
     def _committed(self, news: Arrival) -> None:
         self._herald.committed(news)
 
-    async def _changed(self, server_id: UUID) -> None:
-        await self._herald.changed(server_id)
+    async def _changed(self, organization_id: UUID, server_id: UUID) -> None:
+        await self._herald.changed(organization_id, server_id)
 
     async def _seen(self, server_id: UUID, is_open: bool) -> None:
         await self._watchdog.control(server_id, is_open=is_open)

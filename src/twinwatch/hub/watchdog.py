@@ -112,7 +112,7 @@ class Watchdog:
         database: Database,
         patience: Patience,
         engine: Engine,
-        changed: Callable[[UUID], Awaitable[None]],
+        changed: Callable[[UUID, UUID], Awaitable[None]],
         *,
         outside: Callable[[UUID, UUID], Awaitable[Outside]],
         blind: Callable[[], bool] = lambda: False,
@@ -189,7 +189,7 @@ class Watchdog:
                     await self._move(connection, row, level, now)
                     moved.append((row, level))
         for row, level in moved:
-            await self._changed(row["id"])
+            await self._changed(row["organization_id"], row["id"])
             if level > row["level"]:
                 self._look_from_outside(row)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any, TypeVar
-from uuid import UUID
 
 import msgspec
 from fastapi import APIRouter, Request, WebSocket
@@ -69,8 +68,8 @@ async def register(request: Request, hub: Hub) -> Response:
     """Exchanges an enrolment key for a server and its own key."""
     key = bearer(request)
     hello = await _read(request, Register)
-    registered = await hub.agents.register(key, hello)
-    await hub.herald.changed(UUID(registered.server_uuid))
+    speaker, registered = await hub.agents.register(key, hello)
+    await hub.herald.changed(speaker.organization_id, speaker.server_id)
     return _answer(request, registered, 201)
 
 
@@ -80,7 +79,7 @@ async def heartbeat(request: Request, hub: Hub) -> Response:
     speaker = await _speaker(request, hub)
     beat = await _read(request, Heartbeat)
     answer = await hub.agents.heartbeat(speaker, beat, device_of(request).ip)
-    await hub.herald.changed(speaker.server_id)
+    await hub.herald.changed(speaker.organization_id, speaker.server_id)
     return _answer(request, answer)
 
 
@@ -98,7 +97,7 @@ async def catalogue(request: Request, hub: Hub) -> Response:
     """Keeps what the agent declares."""
     speaker = await _speaker(request, hub)
     await hub.agents.declare(speaker, await _read(request, Catalogue))
-    await hub.herald.changed(speaker.server_id)
+    await hub.herald.changed(speaker.organization_id, speaker.server_id)
     return Response(status_code=204)
 
 
@@ -107,7 +106,7 @@ async def report(request: Request, hub: Hub) -> Response:
     """Keeps how the agent's monitors, checks and configuration stand."""
     speaker = await _speaker(request, hub)
     if await hub.reports.take(speaker, await _read(request, Report)):
-        await hub.herald.reported(speaker.server_id)
+        await hub.herald.reported(speaker.organization_id, speaker.server_id)
     return Response(status_code=204)
 
 

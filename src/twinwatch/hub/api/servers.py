@@ -36,7 +36,7 @@ async def server(server_id: UUID, hub: Hub, person: SignedIn) -> Server:
 async def rename(server_id: UUID, wanted: Rename, hub: Hub, person: SignedIn) -> Server:
     """Gives a server another name."""
     renamed = await hub.fleet.rename(person, server_id, wanted.name)
-    await hub.herald.changed(server_id)
+    await hub.herald.changed(renamed.organization_id, server_id)
     return renamed
 
 
@@ -46,7 +46,7 @@ async def set_server(server_id: UUID, wanted: ServerSettings, hub: Hub, person: 
     organization_id = await hub.fleet.set(person, server_id, wanted)
     await hub.refresh_rules(organization_id, server_id)
     await hub.tell_bundles(organization_id)
-    await hub.herald.changed(server_id)
+    await hub.herald.changed(organization_id, server_id)
     return await hub.fleet.one(person, server_id)
 
 

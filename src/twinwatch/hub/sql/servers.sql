@@ -13,7 +13,7 @@ select s.id, s.organization_id, s.name, s.agent_version, s.registered_at, s.last
 from public.servers as s
 left join public.catalogues as c on c.server_id = s.id
 left join public.reports as r on r.server_id = s.id
-where (%(server)s::uuid is null or s.id = %(server)s)
+where (%(servers)s::uuid[] is null or s.id = any (%(servers)s))
 order by lower(s.name), s.id
 
 -- name: rename

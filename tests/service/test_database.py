@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from twinwatch.hub.db import Database, connect, reaching
 from twinwatch.testing.hub_stage import HubStage
+
+
+@asynccontextmanager
+async def opened(database: Database) -> AsyncIterator[Database]:
+    """It, for a while."""
+    await database.open()
+    try:
+        yield database
+    finally:
+        await database.close()
 
 
 async def test_what_is_asked_at_once_is_answered_at_the_end(stage: HubStage) -> None:
@@ -30,3 +45,19 @@ async def test_a_failure_among_what_is_asked_at_once_undoes_all_of_it_and_is_tol
     async with stage.hub.database.as_worker_at_once() as connection:
         cursor = await connection.execute("select 1 as one")
     assert await cursor.fetchall() == [{"one": 1}]
+
+
+async def test_a_machine_that_vanishes_is_found_out_on_every_connection(stage: HubStage) -> None:
+    url = make_conninfo(stage.serving_url, keepalives_idle=60, tcp_user_timeout=90_000)
+    expected = {"keepalives_idle": "60", "tcp_user_timeout": "90000"}  # as the address says
+    expected |= {"connect_timeout": "5", "keepalives": "1", "keepalives_interval": "5", "keepalives_count": "3"}
+    async with (
+        opened(Database(url)) as database,
+        database.as_worker() as pooled,
+        await connect(url, "test") as alone,
+    ):
+        for connection in (pooled, alone):
+            # libpq does not tell what is as it would have it anyway
+            assert expected.items() - {("keepalives", "1")} <= connection.info.get_parameters().items()
+    assert conninfo_to_dict(reaching("postgresql://hub@db/twinwatch"))["tcp_user_timeout"] == "15000"
+    assert conninfo_to_dict(reaching(url)).items() >= expected.items()

@@ -13,6 +13,7 @@ from datetime import datetime
 
 import psycopg
 
+from twinwatch.hub.db import connect
 from twinwatch.hub.migrations import LOCK
 from twinwatch.hub.settings import Misconfigured
 from twinwatch.hub.stores import hypertable
@@ -37,7 +38,7 @@ async def choose(owner_url: str, engine: Engine, look: Look = hypertable.extensi
     if engine.name not in ("automatic", "timescale"):
         return engine
     try:
-        connection = await psycopg.AsyncConnection.connect(owner_url, autocommit=True, connect_timeout=10)
+        connection = await connect(owner_url, "twinwatch-owner")
         async with connection:
             await connection.execute(LOCK)
             return await _chosen(connection, engine, look)

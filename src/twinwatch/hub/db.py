@@ -2,7 +2,10 @@
 
 Invariants: every statement runs in a transaction that has taken on exactly one role: ``authenticated`` with the
 person's claims, so that row security decides; ``service_role`` for the hub's workers; ``supabase_auth_admin`` for
-sign-in. A connection that took on none has no rights at all.
+sign-in. A connection that took on none has no rights at all. A machine that vanishes is found out within half
+a minute.
+
+Source: libpq's parameter key words; tcp(7).
 """
 
 from __future__ import annotations
@@ -16,12 +19,26 @@ from uuid import UUID
 from weakref import WeakKeyDictionary
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 Connection = psycopg.AsyncConnection[DictRow]
 
 BECOME = "select set_config('role', %s, true), set_config('request.jwt.claims', %s, true)"
+
+REACHING = {
+    "connect_timeout": 5,
+    "keepalives": 1,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
+"""When a machine counts as gone that neither answers nor says goodbye. The system's own deadlines are 15 min for what
+was sent, 2 h for an answer that is waited for."""
+RECONNECT_SECONDS = 5.0
+"""For how long one connection is tried for, with growing pauses. Whoever needs one after that begins anew, at once."""
 
 TRUSTED_SECONDS = 1.0
 
@@ -32,6 +49,17 @@ class DatabaseAway(Exception):
     """PostgreSQL does not answer. Passing: the caller says so and the other side tries again."""
 
 
+def reaching(url: str) -> str:
+    """The connection string with the hub's deadlines, but for those that it names itself."""
+    named = conninfo_to_dict(url)
+    return make_conninfo(url, **{name: value for name, value in REACHING.items() if name not in named})
+
+
+async def connect(url: str, application_name: str) -> psycopg.AsyncConnection:
+    """A connection outside the pool, with the same deadlines. It commits each statement."""
+    return await psycopg.AsyncConnection.connect(reaching(url), autocommit=True, application_name=application_name)
+
+
 class Database:
     """A pool of connections. Open it before use; ``close`` waits for none."""
 
@@ -40,12 +68,13 @@ class Database:
         self._before: WeakKeyDictionary[Connection, dict[Last, list[Any]]] = WeakKeyDictionary()
         self._after: WeakKeyDictionary[Connection, list[Callable[[], None]]] = WeakKeyDictionary()
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
-            url,
+            reaching(url),
             kwargs={"row_factory": dict_row, "application_name": "twinwatch", "autocommit": True},
             min_size=1,
             max_size=most,
             open=False,
             timeout=5.0,
+            reconnect_timeout=RECONNECT_SECONDS,
             check=self._check,
             name="hub",
         )
@@ -57,6 +86,13 @@ class Database:
     async def close(self) -> None:
         """Closes every connection."""
         await self._pool.close()
+
+    async def renew(self) -> None:
+        """Leaves all connections and makes others: for who has found out that one of them does not answer.
+
+        What is under way goes on; its connection is left when it has ended.
+        """
+        await self._pool.drain()
 
     @asynccontextmanager
     async def as_person(self, user_id: UUID) -> AsyncIterator[Connection]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from itertools import chain, islice
 from math import isfinite
@@ -37,7 +37,9 @@ SPARE_BYTES, SAMPLE_BYTES = 512, 16
 GROUP_BATCHES = 256
 """A commit's cost is mostly its own: more batches in one make each cheaper, until the statement itself takes long."""
 GROUP_BYTES = 16 << 20
-"""Of a commit, and one batch more than that at most: what is in hand is in memory beside what waits."""
+"""What goes to PostgreSQL within the deadline over a slow line, too; one batch more than that at most."""
+COMMIT_SECONDS = 10.0
+"""An agent waits 30 s for its answer; its batch may have come when a commit had just begun."""
 AGAIN_SECONDS = 5
 
 
@@ -53,16 +55,29 @@ class Ingest:
     ``published`` is called with each arrival that is durable.
     """
 
-    def __init__(self, clock: Clock, store: SampleStore, shapes: Shapes, published: Callable[[Arrival], None]) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        store: SampleStore,
+        shapes: Shapes,
+        published: Callable[[Arrival], None],
+        *,
+        overdue: Callable[[], Awaitable[None]] | None = None,
+        commit_seconds: float = COMMIT_SECONDS,
+    ) -> None:
+        """``overdue`` is called when the store has not answered within ``commit_seconds``."""
         self._clock = clock
         self._store = store
         self._shapes = shapes
         self._published = published
+        self._overdue = overdue
+        self._commit_seconds = commit_seconds
         self._queues: dict[UUID, deque[_Waiting]] = {}
         """Of each server that has something waiting; whose turn comes first stands first."""
         self._queued_batches = 0
         self._queued_bytes = 0
         self._queued = asyncio.Event()
+        self._writing: set[asyncio.Future[list[Verdict]]] = set()
 
     async def check(self, organization_id: UUID, server_id: UUID, batch: Batch, sent: bytes = b"") -> Arrival:
         """The batch as it will be kept, to be given to ``take``.
@@ -162,18 +177,46 @@ class Ingest:
 
     async def _commit(self, group: list[_Waiting]) -> None:
         try:
-            verdicts = await self._store.write([waiting.arrival for waiting in group])
+            verdicts = await self._written([waiting.arrival for waiting in group])
             for waiting, verdict in zip(group, verdicts, strict=True):
                 if not waiting.verdict.done():
                     waiting.verdict.set_result(verdict)
                 if verdict.fresh:
                     self._published(waiting.arrival)
         except DatabaseAway:
-            pass  # told below, to those who can send again
+            # Those that wait, too, can send again: they would wait for as long, a group after the other.
+            while self._queues:
+                group += self._group()
         except Exception:
             log.exception("a group of %d batches was not committed", len(group))
         finally:
             _refuse(group)
+
+    async def _written(self, arrivals: list[Arrival]) -> list[Verdict]:
+        """The store's verdicts.
+
+        Raises: DatabaseAway if there are none in time. They may have been committed all the same: who sends them again
+        is told so.
+        """
+        writing = asyncio.ensure_future(self._store.write(arrivals))
+        self._writing.add(writing)
+        writing.add_done_callback(self._ended)
+        try:
+            await asyncio.wait({writing}, timeout=self._commit_seconds)
+        finally:
+            in_time = writing.done()
+            # Its end is not waited for: psycopg asks the server to stop first, which takes seconds if nobody answers.
+            writing.cancel()
+        if not in_time:
+            if self._overdue is not None:
+                await self._overdue()
+            raise DatabaseAway(f"no answer within {self._commit_seconds:g} s")
+        return writing.result()
+
+    def _ended(self, writing: asyncio.Future[list[Verdict]]) -> None:
+        self._writing.discard(writing)
+        if not writing.cancelled():
+            writing.exception()  # whoever waited has been told
 
 
 def _refuse(group: Iterable[_Waiting]) -> None:

@@ -152,7 +152,7 @@ class Hub:
         self._herald = Herald(
             self.database, fleet, reports, self.live, history.seen_by_worker, self._store, self._relay
         )
-        self._ingest = Ingest(clock, self._store, shapes, self._committed)
+        self._ingest = Ingest(clock, self._store, shapes, self._committed, overdue=self.database.renew)
         channels = Channels(clock, self.database, vault, kinds, self._wake)
         self._outbox = Outbox(clock, self.database, channels, outside, links, self._alerted)
         self._lookout = Lookout(clock, self.database, self._engine)

@@ -19,6 +19,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from twinwatch.hub.db import connect
 from twinwatch.hub.settings import Misconfigured
 from twinwatch.world.secret import Secret
 
@@ -59,7 +60,7 @@ async def migrate(owner_url: str, secret: Secret) -> str:
     """
     try:
         # Waiting for another hub's migration may take its time: no statement timeout here.
-        connection = await psycopg.AsyncConnection.connect(owner_url, autocommit=True, connect_timeout=10)
+        connection = await connect(owner_url, "twinwatch-owner")
     except psycopg.ProgrammingError:
         # libpq would quote the part that it does not understand, and that may be the password.
         raise Misconfigured(

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import msgspec
 import psycopg
 
-from twinwatch.hub.db import Database, DatabaseAway
+from twinwatch.hub.db import Database, DatabaseAway, connect
 from twinwatch.hub.statements import Statements
 
 SQL = Statements("relay")
@@ -93,9 +93,7 @@ class Relay:
     async def _hearing(self) -> None:
         while True:
             with contextlib.suppress(psycopg.OperationalError):
-                async with await psycopg.AsyncConnection.connect(
-                    self._url, autocommit=True, application_name="twinwatch-relay", keepalives_idle=30
-                ) as connection:
+                async with await connect(self._url, "twinwatch-relay") as connection:
                     await connection.execute(f"listen {CHANNEL}".encode())
                     async for notice in connection.notifies():
                         self._heard(notice.payload)

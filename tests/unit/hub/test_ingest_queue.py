@@ -7,7 +7,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from uuid import UUID, uuid4
 
+import pytest
+
 from twinwatch.hub.ingest import (
+    COMMIT_SECONDS,
     GROUP_BATCHES,
     GROUP_BYTES,
     QUEUE_BATCHES,
@@ -32,25 +35,37 @@ class _Gate:
         self.go_on = asyncio.Event()
         self.groups: list[list[Arrival]] = []
         self.fails: Exception | None = None
+        self.deaf = False
+        self.overdue = 0
 
     async def write(self, arrivals: Sequence[Arrival]) -> list[Verdict]:
         self.groups.append(list(arrivals))
         assert len({arrival.server_id for arrival in arrivals}) == len(arrivals)
-        await self.go_on.wait()
+        while not self.go_on.is_set():
+            try:
+                await self.go_on.wait()
+            except asyncio.CancelledError:
+                if not self.deaf:
+                    raise
         fails, self.fails = self.fails, None
         if fails is not None:
             raise fails
         return [Verdict(arrival.sequence, fresh=True) for arrival in arrivals]
 
+    async def tell_overdue(self) -> None:
+        self.overdue += 1
+
 
 @asynccontextmanager
-async def taking(gate: _Gate) -> AsyncIterator[Ingest]:
+async def taking(gate: _Gate, *, commit_seconds: float = COMMIT_SECONDS) -> AsyncIterator[Ingest]:
     """Ingest that runs, and has begun a commit that does not get on, so that what is pushed waits."""
     ingest = Ingest(
         SystemClock(),
         gate,  # type: ignore[arg-type]
         None,  # type: ignore[arg-type]
         lambda _: None,
+        overdue=gate.tell_overdue,
+        commit_seconds=commit_seconds,
     )
     running = asyncio.ensure_future(ingest.run())
     first = asyncio.ensure_future(ingest.take(arrival(uuid4(), 1)))
@@ -150,9 +165,22 @@ async def test_whatever_escapes_the_store_is_told_and_the_next_are_committed() -
         assert (await ingest.take(arrival(server, 5))).sequence_mark == 5
 
 
+@pytest.mark.parametrize("deaf", [False, True], ids=["ends when told", "does not end"])
+async def test_a_store_that_does_not_answer_in_time_holds_up_nobody(deaf: bool) -> None:
+    gate, server = _Gate(), uuid4()
+    gate.deaf = deaf
+    async with taking(gate, commit_seconds=0.05) as ingest:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            answers = await (await pushed(ingest, [arrival(server, 1), arrival(server, 2), arrival(uuid4(), 1)]))
+        assert refusals(answers) == [AWAY] * 3, "those behind it, too"
+        assert (len(gate.groups), gate.overdue) == (1, 1)
+        gate.go_on.set()
+        assert (await ingest.take(arrival(server, 2))).sequence_mark == 2
+
+
 async def test_who_waits_when_ingest_ends_is_told() -> None:
     gate = _Gate()
-    async with taking(gate) as ingest:
+    async with taking(gate, commit_seconds=0.05) as ingest:
         answers = await pushed(ingest, [arrival(uuid4(), 1) for _ in range(GROUP_BATCHES * 2)])
     async with asyncio.timeout(PATIENCE_SECONDS):
         assert refusals(await answers) == [AWAY] * (GROUP_BATCHES * 2)

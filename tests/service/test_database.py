@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from functools import partial
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -45,6 +48,21 @@ async def test_a_failure_among_what_is_asked_at_once_undoes_all_of_it_and_is_tol
     async with stage.hub.database.as_worker_at_once() as connection:
         cursor = await connection.execute("select 1 as one")
     assert await cursor.fetchall() == [{"one": 1}]
+
+
+async def test_days_and_hours_are_those_of_utc_whatever_the_zone_of_the_server(stage: HubStage) -> None:
+    url = make_conninfo(stage.serving_url, options="-c TimeZone=America/New_York")
+    asked = "select current_setting('TimeZone') as zone, date_trunc('day', timestamptz '2026-01-01 01:00+00') as day"
+    told = {"zone": "UTC", "day": datetime(2026, 1, 1, tzinfo=UTC)}
+    async with opened(Database(url)) as database:
+        for transaction in (database.as_worker, database.as_auth, partial(database.as_person, uuid4())):
+            async with transaction() as connection:
+                assert await (await connection.execute(asked)).fetchone() == told
+        async with database.as_worker_at_once() as connection:
+            cursor = await connection.execute(asked)
+        assert await cursor.fetchone() == told
+    async with await connect(url, "test") as alone:
+        assert await (await alone.execute(asked)).fetchone() == tuple(told.values())
 
 
 async def test_a_machine_that_vanishes_is_found_out_on_every_connection(stage: HubStage) -> None:

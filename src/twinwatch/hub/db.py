@@ -2,8 +2,8 @@
 
 Invariants: every statement runs in a transaction that has taken on exactly one role: ``authenticated`` with the
 person's claims, so that row security decides; ``service_role`` for the hub's workers; ``supabase_auth_admin`` for
-sign-in. A connection that took on none has no rights at all. A machine that vanishes is found out within half
-a minute.
+sign-in. A connection that took on none has no rights at all. Days and hours are those of UTC, whatever the server's or
+the role's time zone is. A machine that vanishes is found out within half a minute.
 
 Source: libpq's parameter key words; tcp(7).
 """
@@ -25,7 +25,11 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 Connection = psycopg.AsyncConnection[DictRow]
 
-BECOME = "select set_config('role', %s, true), set_config('request.jwt.claims', %s, true)"
+# Of the transaction, as the role is: what a session sets is lost, or is somebody else's, behind a pooler.
+BECOME = (
+    "select set_config('role', %s, true), set_config('request.jwt.claims', %s, true),"
+    " set_config('TimeZone', 'UTC', true)"
+)
 
 REACHING = {
     "connect_timeout": 5,
@@ -56,8 +60,12 @@ def reaching(url: str) -> str:
 
 
 async def connect(url: str, application_name: str) -> psycopg.AsyncConnection:
-    """A connection outside the pool, with the same deadlines. It commits each statement."""
-    return await psycopg.AsyncConnection.connect(reaching(url), autocommit=True, application_name=application_name)
+    """A connection outside the pool, with the same deadlines and in UTC. It commits each statement."""
+    connection = await psycopg.AsyncConnection.connect(
+        reaching(url), autocommit=True, application_name=application_name
+    )
+    await connection.execute("set time zone 'UTC'")
+    return connection
 
 
 class Database:

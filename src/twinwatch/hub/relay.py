@@ -78,17 +78,16 @@ class Relay:
             await self._wake.wait()
             await asyncio.sleep(GATHER_SECONDS)
             self._wake.clear()
-            news = list(self._news)
+            # What is told from here on is told anew, the same news too: what they are about may have changed again.
+            news, self._news = self._news, {}
             try:
                 async with self._database.as_worker() as connection:
-                    for letter in letters(self._sender, news):
+                    for letter in letters(self._sender, list(news)):
                         await connection.execute(SQL["tell"], {"channel": CHANNEL, "letter": letter})
             except DatabaseAway:
+                self._news = news | self._news
                 self._wake.set()
                 await asyncio.sleep(AGAIN_SECONDS)
-            else:
-                for one in news:
-                    self._news.pop(one, None)
 
     async def _hearing(self) -> None:
         while True:

@@ -17,12 +17,13 @@ from twinwatch.testing.client import PATIENCE_SECONDS
 
 
 class Wire:
-    """A database that hands on letters. ``during`` is called before each transaction commits, with its number."""
+    """A database that is away for the first transaction; while each of the first two is under way, more comes."""
 
     def __init__(self) -> None:
         self.told: list[list[str]] = []
         self.relay: Any = None
         self.begun = 0
+        self.twice = asyncio.Event()
 
     @asynccontextmanager
     async def as_worker(self) -> AsyncIterator[Wire]:
@@ -35,6 +36,8 @@ class Wire:
         if number == 2:
             self.relay.tell("server", "b")
         self.told.append(self._letters)
+        if len(self.told) == 2:
+            self.twice.set()
 
     async def execute(self, statement: str, asked: Mapping[str, str]) -> None:
         for _, about in msgspec.json.decode(asked["letter"])[1]:
@@ -50,8 +53,7 @@ async def test_what_is_told_while_it_is_being_told_is_told_again(monkeypatch: py
     wire.relay.tell("server", "a")
     wire.relay.tell("server", "b")
     async with asyncio.timeout(PATIENCE_SECONDS):
-        while len(wire.told) < 2:
-            await asyncio.sleep(0.001)
+        await wire.twice.wait()
     telling.cancel()
     with suppress(asyncio.CancelledError):
         await telling

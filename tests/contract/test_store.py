@@ -251,6 +251,13 @@ async def test_each_organization_keeps_its_samples_as_long_as_it_may(ground: Gro
     assert len(kept) <= 3, "what is past keeping may stay a day longer"
 
 
+async def test_a_clock_that_is_ahead_ends_nothing(ground: Ground) -> None:
+    server = await ground.server(1)
+    await server.push((EPOCH, (1.0,)))
+    await ground.store.tend(EPOCH + 800 * DAY, Retention(7, {server.organization_id: 90}, latest=EPOCH + DAY))
+    assert listed(await server.read(EPOCH, EPOCH + 1)) == [[1.0]]
+
+
 async def test_a_longer_plan_keeps_what_is_still_there_and_a_shorter_one_ends_it(ground: Ground) -> None:
     server = await ground.server(1)
     for day in range(0, 10, 3):

@@ -74,7 +74,7 @@ from twinwatch.hub.settings import Misconfigured, Settings
 from twinwatch.hub.shapes import Shapes
 from twinwatch.hub.silences import Silences
 from twinwatch.hub.sockets import listen
-from twinwatch.hub.stores import Arrival
+from twinwatch.hub.stores import Arrival, Retention
 from twinwatch.hub.stores.engines import Keeping
 from twinwatch.hub.throttle import Throttle
 from twinwatch.hub.vault import Vault
@@ -94,6 +94,8 @@ from twinwatch.world.net.naming import Names
 log = logging.getLogger(__name__)
 
 TEND_SECONDS = 3600.0
+CLOCKS_MILLISECONDS = 3 * 60_000
+"""By so much the hub's clock and PostgreSQL's may differ before it is told."""
 AFTER_FAILURE_SECONDS = 5.0
 DRAIN_SECONDS = 5
 CANCEL_SECONDS = 1.0
@@ -133,6 +135,7 @@ class Hub:
         self._clock = clock
         self.database = Database(url)
         self._tasks: list[asyncio.Task[None]] = []
+        self._clocks_differ = False
         self._keeping = Keeping(settings.engine, self.database)
         self._store = self._keeping.store
         self._history = History(clock, self.database)
@@ -244,6 +247,7 @@ class Hub:
             retention = await self._plans.retention()
         except (DatabaseAway, TimeoutError) as err:
             raise Misconfigured(f"database unreachable as the hub's own role: {err}") from err
+        self._compare_clocks(retention)
         try:
             await self._keeping.tend(self._clock.now(), retention)
         except DatabaseAway as err:
@@ -296,8 +300,27 @@ class Hub:
     async def _tend(self) -> None:
         while True:
             await asyncio.sleep(TEND_SECONDS)
-            await self._keeping.tend(self._clock.now(), await self._plans.retention())
-            await self._history.prune(self._clock.now())
+            await self.tend()
+
+    async def tend(self) -> None:
+        """What is done every hour: room for what comes, an end for what is past keeping."""
+        now, retention = self._clock.now(), await self._plans.retention()
+        self._compare_clocks(retention)
+        await self._keeping.tend(now, retention)
+        await self._history.prune(retention.moment(now))
+
+    def _compare_clocks(self, retention: Retention) -> None:
+        """Tells when this machine's clock and PostgreSQL's begin to differ."""
+        ahead = self._clock.now() - retention.latest
+        differ = abs(ahead) > CLOCKS_MILLISECONDS
+        if differ and not self._clocks_differ:
+            log.warning(
+                "this machine's clock is %d s %s PostgreSQL's: what is past keeping ends by the one that is behind; "
+                "set both by NTP",
+                abs(ahead) // 1000,
+                "ahead of" if ahead > 0 else "behind",
+            )
+        self._clocks_differ = differ
 
 
 async def _ended(tasks: Iterable[asyncio.Task[None]]) -> None:

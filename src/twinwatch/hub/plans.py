@@ -8,6 +8,7 @@ from typing import Any
 from twinwatch.hub.db import Database
 from twinwatch.hub.statements import Statements
 from twinwatch.hub.stores import Retention
+from twinwatch.hub.stores.log import milliseconds
 
 SQL = Statements("plans")
 
@@ -23,10 +24,15 @@ class Plans:
         self._days = days
 
     async def retention(self) -> Retention:
-        """How long everybody's samples are kept. Read anew each time: a change counts from the next moment on."""
+        """How long everybody's samples are kept, by PostgreSQL's clock at the latest.
+
+        Read anew each time: a change counts from the next moment on.
+        """
         async with self._database.as_worker() as connection:
             rows = await (await connection.execute(SQL["special"])).fetchall()
-        return Retention(self._days, {row["id"]: self.days_of(row) for row in rows})
+            clock = await (await connection.execute(SQL["clock"])).fetchone()
+        assert clock is not None  # noqa: S101
+        return Retention(self._days, {row["id"]: self.days_of(row) for row in rows}, milliseconds(clock["now"]))
 
     def days_of(self, organization: Mapping[str, Any]) -> int:
         """For how many days an organization with this ``plan`` and these ``retention_days`` keeps samples."""

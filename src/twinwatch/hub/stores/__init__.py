@@ -6,6 +6,7 @@ their plan lets them, is decided before it is asked.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
@@ -120,14 +121,25 @@ class Retention:
 
     days: int
     special: Mapping[UUID, int] = field(default_factory=dict)
+    latest: int = sys.maxsize
+    """No later moment, ms UTC, is taken for now: a hub whose clock is ahead would end what others keep."""
+
+    @property
+    def longest_days(self) -> int:
+        """For how many days the samples of those are kept who keep them for longest."""
+        return max(self.days, *self.special.values(), 0)
+
+    def moment(self, now: int) -> int:
+        """What is taken for now, ms UTC, where a hub's clock says this."""
+        return min(now, self.latest)
 
     def cut(self, now: int, organization_id: UUID) -> int:
         """Samples of the organization that are older than this moment, ms UTC, are past keeping."""
-        return now - self.special.get(organization_id, self.days) * DAY_MILLISECONDS
+        return self.moment(now) - self.special.get(organization_id, self.days) * DAY_MILLISECONDS
 
     def longest_cut(self, now: int) -> int:
         """What is older than this moment, ms UTC, is past keeping for everybody."""
-        return now - max(self.days, *self.special.values(), 0) * DAY_MILLISECONDS
+        return self.moment(now) - self.longest_days * DAY_MILLISECONDS
 
 
 class SampleStore(Protocol):

@@ -108,6 +108,7 @@ class BlocksStore:
         what is left of servers that are gone."""
         await self._log.make_room(now)
         cuts = {one: retention.cut(now, one) for one in retention.special}
+        now = retention.moment(now)
         shortest = max(now - retention.days * DAY_MILLISECONDS, *cuts.values(), 0)
         by_organization = {
             "organizations": list(cuts),

@@ -95,7 +95,7 @@ class Log:
         ended = {
             "organizations": list(retention.special),
             "cuts": [instant(retention.cut(now, one)) for one in retention.special],
-            "cut": instant(now - retention.days * DAY_MILLISECONDS),
+            "cut": instant(retention.moment(now) - retention.days * DAY_MILLISECONDS),
         }
         async with self._database.as_worker() as connection:
             await connection.execute(SQL["drop_partitions"], {"before": instant(retention.longest_cut(now))})

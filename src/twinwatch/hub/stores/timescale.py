@@ -146,7 +146,7 @@ class TimescaleStore:
         """Sets TimescaleDB's policy; ends what is past keeping, and what is left of series that are gone."""
         longest = retention.longest_cut(now)
         async with self._database.as_worker() as connection:
-            await connection.execute(SQL["keep"], {"days": (now - longest) // DAY_MILLISECONDS})
+            await connection.execute(SQL["keep"], {"days": retention.longest_days})
         async with self._database.as_worker() as connection:
             await connection.execute(SQL["drop_chunks"], {"before": instant(longest)})
         await self._expire(now, retention)

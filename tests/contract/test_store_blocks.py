@@ -16,6 +16,7 @@ from twinwatch.hub.db import Database, DatabaseAway
 from twinwatch.hub.stores import Retention, Window
 from twinwatch.hub.stores import compaction as compaction_module
 from twinwatch.hub.stores.compaction import Compaction, Done, Unreadable
+from twinwatch.hub.stores.tending import turn
 from twinwatch.testing.fakes import EPOCH
 from twinwatch.testing.postgres import Cluster
 
@@ -350,6 +351,18 @@ async def test_what_a_server_left_behind_is_swept_up(ground: BlocksGround) -> No
     await ground.settle(EPOCH + 2 * DAY)
     await ground.gone(server)
     await ground.store.tend(EPOCH + 2 * DAY, Retention(7))
+    assert (await ground.store.stats()).samples == 0
+
+
+async def test_of_several_hubs_one_ends_what_is_past_keeping_and_each_makes_room(ground: BlocksGround) -> None:
+    server, now = await ground.server(1), EPOCH + 9 * DAY
+    await server.push((EPOCH, (1.0,)))
+    async with turn(ground.database), asyncio.timeout(5):
+        await ground.store.tend(now, Retention(7))
+        assert (await ground.store.stats()).samples == 1
+        cursor = await ground.owner.execute("select to_regclass('samples.sample_log_2026011000') is not null")
+        assert await cursor.fetchone() == (True,)
+    await ground.store.tend(now, Retention(7))
     assert (await ground.store.stats()).samples == 0
 
 

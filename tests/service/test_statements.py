@@ -265,6 +265,29 @@ async def test_what_one_organization_keeps_is_counted_without_reading_what_other
     assert "Seq Scan" not in ways.values()
 
 
+async def test_what_is_past_keeping_is_found_by_its_hours_days_and_weeks(stage: HubStage, plans: Plans) -> None:
+    """And not by going through a list for each row of everybody's."""
+    now = datetime.fromtimestamp(stage.clock.now() / 1000, UTC)
+    days = [now.date() - timedelta(days=one) for one in range(1, 100)]
+    await stage.execute("select samples.make_days(%s::date[])", days)
+    cut = now.date() - timedelta(days=90)
+    asked = {"organizations": [uuid4() for _ in range(1000)], "since": cut - timedelta(days=3), "cut": cut}
+    monday = cut - timedelta(days=cut.weekday())
+    expected = {
+        "expire_days": {f"days_{one}_{monday:%Y%m%d}" for one in ("short", "long")},
+        "expire_segments": {f"segments_{cut - timedelta(days=one):%Y%m%d}" for one in (1, 2, 3)},
+    }
+    for name, partitions in expected.items():
+        nodes = await plans.of("blocks", name, asked)
+        assert {node["Relation Name"] for node in nodes if "Relation Name" in node} - {name[7:]} == partitions
+        assert "SubPlan" not in {node.get("Parent Relationship") for node in nodes}
+    hours = {"since": now, "cut": now + timedelta(hours=1), "arrived": now + timedelta(hours=3)}
+    nodes = await plans.of("sample_log", "expire", {**asked, **hours})
+    read = {node["Relation Name"] for node in nodes if "Relation Name" in node} - {"sample_log"}
+    assert read == {f"sample_log_{now + timedelta(hours=one):%Y%m%d%H}" for one in range(3)}
+    assert "SubPlan" not in {node.get("Parent Relationship") for node in nodes}
+
+
 def test_unknown_statements_are_a_programming_error() -> None:
     with pytest.raises(KeyError):
         Statements("servers")[str(uuid4())]

@@ -120,18 +120,14 @@ select samples.drop_days(%(before)s::date)
 
 -- name: expire_segments
 delete from samples.segments as x
-where x.day < %(latest)s and x.day < coalesce(
-  (select t.cut from unnest(%(organizations)b::uuid[], %(days)b::date[]) as t (organization_id, cut)
-   where t.organization_id = x.organization_id),
-  %(cut)s)
+using unnest(%(organizations)b::uuid[]) as t (organization_id)
+where x.organization_id = t.organization_id and x.day >= %(since)s::date and x.day < %(cut)s::date
 
 -- name: expire_days
--- What is older than its organization keeps it. Whole partitions went before, so mostly little is left for this.
+-- What is older than these organizations keep it, in the weeks that can hold any. By a join, as in sample_log.expire.
 delete from samples.days as x
-where x.day < %(latest)s and x.day < coalesce(
-  (select t.cut from unnest(%(organizations)b::uuid[], %(days)b::date[]) as t (organization_id, cut)
-   where t.organization_id = x.organization_id),
-  %(cut)s)
+using unnest(%(organizations)b::uuid[]) as t (organization_id)
+where x.organization_id = t.organization_id and x.day >= %(since)s::date and x.day < %(cut)s::date
 
 -- name: sweep_segments
 delete from samples.segments as x where not exists (select from public.servers as s where s.id = x.server_id)

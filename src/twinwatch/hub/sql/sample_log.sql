@@ -50,12 +50,12 @@ cross join lateral (
 order by recent.received_at
 
 -- name: expire
--- What is older than its organization keeps it. Whole partitions went before, so mostly nothing is left for this.
+-- What is older than these organizations keep it, in the hours that can hold any. By a join: through a list it would be
+-- gone for every row.
 delete from samples.sample_log as l
-where l.last_at < coalesce(
-  (select t.cut from unnest(%(organizations)s::uuid[], %(cuts)s::timestamptz[]) as t (organization_id, cut)
-   where t.organization_id = l.organization_id),
-  %(cut)s)
+using unnest(%(organizations)b::uuid[]) as t (organization_id)
+where l.organization_id = t.organization_id and l.last_at < %(cut)s
+  and l.received_at >= %(since)s and l.received_at < %(arrived)s
 
 -- name: make_partitions
 select samples.make_partitions(%(since)s, %(hours)s)

@@ -68,9 +68,6 @@ select min(range_start) as oldest
 from timescaledb_information.chunks
 where hypertable_schema = 'samples' and hypertable_name = 'readings'
 
--- name: organizations
-select id from public.organizations
-
 -- name: series_of_organizations
 select e.id
 from public.series as e

@@ -127,7 +127,12 @@ class Retention:
     @property
     def longest_days(self) -> int:
         """For how many days the samples of those are kept who keep them for longest."""
-        return max(self.days, *self.special.values(), 0)
+        return max((self.days, *self.special.values()))
+
+    @property
+    def shortest_days(self) -> int:
+        """For how many days the samples of those are kept who keep them for the shortest time."""
+        return min((self.days, *self.special.values()))
 
     def moment(self, now: int) -> int:
         """What is taken for now, ms UTC, where a hub's clock says this."""

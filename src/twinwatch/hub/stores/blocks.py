@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Sequence
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import numpy as np
@@ -22,6 +23,7 @@ from twinwatch.hub.stores.log import Log, instant, milliseconds
 from twinwatch.hub.stores.packing import row_of, spread
 from twinwatch.hub.stores.reading import Found, Layout, day_of, days_of, decode, newest_of, pieces_of
 from twinwatch.hub.stores.steps import HOUR, ROLLED
+from twinwatch.hub.stores.tending import Ended, left_to_others, organizations_of, turn
 
 SQL = Statements("blocks")
 
@@ -37,6 +39,7 @@ class BlocksStore:
         self._database = database
         self._log = Log(database)
         self._reading = asyncio.Semaphore(READERS)
+        self._ended = Ended()
 
     async def write(self, arrivals: Sequence[Arrival]) -> list[Verdict]:
         """Commits the arrivals whose number is above their server's mark, all or none."""
@@ -107,35 +110,33 @@ class BlocksStore:
         """Makes room for what comes; ends what is past keeping, by whole partitions where it is so for everybody, and
         what is left of servers that are gone."""
         await self._log.make_room(now)
-        cuts = {one: retention.cut(now, one) for one in retention.special}
-        now = retention.moment(now)
-        shortest = max(now - retention.days * DAY_MILLISECONDS, *cuts.values(), 0)
-        by_organization = {
-            "organizations": list(cuts),
-            "days": [day_of(cut) for cut in cuts.values()],
-            "cut": day_of(now - retention.days * DAY_MILLISECONDS),
-            "latest": day_of(shortest),
-        }
+        with left_to_others():
+            await self._end(now, retention)
+
+    async def _end(self, now: int, retention: Retention) -> None:
         everybody = retention.longest_cut(now)
-        await self._log.expire(now, retention)
-        for name, asked in (
-            ("drop_days", {"before": day_of(everybody)}),
-            ("expire_segments", by_organization),
-            ("expire_days", by_organization),
-            ("sweep_segments", {}),
-            ("sweep_days", {}),
-            ("sweep_newest", {}),
-            (
-                "drop_empty",
-                {
-                    "log_before": instant(now - 3 * HOUR),
-                    "segments_before": day_of(now - 3 * DAY_MILLISECONDS),
-                    "days_before": day_of(shortest),
-                },
-            ),
-        ):
-            async with self._database.as_worker() as connection:
-                await connection.execute(SQL[name], asked)
+        await self._log.drop(everybody)
+        await self._do("drop_days", before=day_of(everybody))
+        organizations = await organizations_of(self._database)
+        for past in self._ended.past(now, retention, organizations):
+            await self._log.expire(past)
+            for name in ("expire_segments", "expire_days"):
+                since, cut = day_of(past.since), day_of(past.cut)
+                await self._do(name, organizations=past.organizations, since=since, cut=cut)
+            self._ended.note(past)
+        for name in ("sweep_segments", "sweep_days", "sweep_newest"):
+            await self._do(name)
+        moment = retention.moment(now)
+        await self._do(
+            "drop_empty",
+            log_before=instant(moment - 3 * HOUR),
+            segments_before=day_of(moment - 3 * DAY_MILLISECONDS),
+            days_before=day_of(moment - retention.shortest_days * DAY_MILLISECONDS),
+        )
+
+    async def _do(self, name: str, **asked: Any) -> None:
+        async with turn(self._database) as connection:
+            await connection.execute(SQL[name], asked)
 
     async def stats(self, organization_id: UUID | None = None) -> Stats:
         """How much is kept. Cost: reads a few columns of every row, of an organization of its servers' rows."""

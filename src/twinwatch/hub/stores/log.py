@@ -15,7 +15,8 @@ import psycopg
 
 from twinwatch.hub.db import Connection, Database
 from twinwatch.hub.statements import Statements
-from twinwatch.hub.stores import DAY_MILLISECONDS, Arrival, Retention, Verdict
+from twinwatch.hub.stores import Arrival, Verdict
+from twinwatch.hub.stores.tending import Past, turn
 from twinwatch.protocol import limits
 
 SQL = Statements("sample_log")
@@ -90,16 +91,22 @@ class Log:
         cursor = await connection.execute(SQL["latest"], asked, binary=True)
         return [(row["server_id"], row["body"]) for row in await cursor.fetchall()]
 
-    async def expire(self, now: int, retention: Retention) -> None:
-        """Drops what is past keeping for everybody, and ends what others keep for less."""
-        ended = {
-            "organizations": list(retention.special),
-            "cuts": [instant(retention.cut(now, one)) for one in retention.special],
-            "cut": instant(retention.moment(now) - retention.days * DAY_MILLISECONDS),
+    async def drop(self, before: int) -> None:
+        """Drops the hours that are past keeping for everybody."""
+        async with turn(self._database) as connection:
+            await connection.execute(SQL["drop_partitions"], {"before": instant(before)})
+
+    async def expire(self, past: Past) -> None:
+        """Ends what some keep for less than others."""
+        asked = {
+            "organizations": past.organizations,
+            "since": instant(past.since),
+            "cut": instant(past.cut),
+            # What arrived later is newer.
+            "arrived": instant(past.cut + limits.PAST_MILLISECONDS),
         }
-        async with self._database.as_worker() as connection:
-            await connection.execute(SQL["drop_partitions"], {"before": instant(retention.longest_cut(now))})
-            await connection.execute(SQL["expire"], ended)
+        async with turn(self._database) as connection:
+            await connection.execute(SQL["expire"], asked)
 
     async def make_room(self, now: int) -> None:
         """Makes the partitions of the next hours."""

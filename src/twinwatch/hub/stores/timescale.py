@@ -13,7 +13,6 @@ Source: TimescaleDB's documentation, "Hypertables", "Compression", "Data retenti
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from datetime import timedelta
 from typing import Any, NamedTuple
@@ -24,13 +23,13 @@ import psycopg
 
 from twinwatch.hub.db import Connection, Database
 from twinwatch.hub.statements import Statements
-from twinwatch.hub.stores import DAY_MILLISECONDS, Arrival, Last, Points, Retention, Stats, Verdict, Window
+from twinwatch.hub.stores import Arrival, Last, Points, Retention, Stats, Verdict, Window
 from twinwatch.hub.stores.joining import Pieces, Rolled, Samples, Times, Values, points_of
 from twinwatch.hub.stores.log import instant, milliseconds
 from twinwatch.hub.stores.marks import marks_of, raise_marks, verdicts_of
 from twinwatch.hub.stores.reading import current
 from twinwatch.hub.stores.steps import ROLLED
-from twinwatch.protocol import limits
+from twinwatch.hub.stores.tending import Ended, left_to_others, organizations_of, turn
 
 SQL = Statements("timescale")
 
@@ -46,8 +45,7 @@ class TimescaleStore:
     def __init__(self, database: Database, *, inserted: int = INSERTED) -> None:
         self._database = database
         self._inserted = inserted
-        self._ended: dict[UUID, int] = {}
-        """By organization: before which moment, ms UTC, this process has ended what is past its keeping."""
+        self._ended = Ended()
 
     async def is_there(self) -> bool:
         """Whether this database has the hypertable."""
@@ -144,11 +142,14 @@ class TimescaleStore:
 
     async def tend(self, now: int, retention: Retention) -> None:
         """Sets TimescaleDB's policy; ends what is past keeping, and what is left of series that are gone."""
-        longest = retention.longest_cut(now)
-        async with self._database.as_worker() as connection:
+        with left_to_others():
+            await self._end(now, retention)
+
+    async def _end(self, now: int, retention: Retention) -> None:
+        async with turn(self._database) as connection:
             await connection.execute(SQL["keep"], {"days": retention.longest_days})
-        async with self._database.as_worker() as connection:
-            await connection.execute(SQL["drop_chunks"], {"before": instant(longest)})
+        async with turn(self._database) as connection:
+            await connection.execute(SQL["drop_chunks"], {"before": instant(retention.longest_cut(now))})
         await self._expire(now, retention)
         while True:
             async with self._database.as_worker() as connection:
@@ -161,26 +162,18 @@ class TimescaleStore:
         """Ends by whole days what organizations keep for less than others, so that a day is looked through once."""
         async with self._database.as_worker() as connection:
             (first,) = await _rows(connection, "oldest_chunk", {})
-            organizations = [row["id"] for row in await _rows(connection, "organizations", {})]
         if first["oldest"] is None:
             return
         oldest = milliseconds(first["oldest"])
-        alike: dict[tuple[int, int], list[UUID]] = defaultdict(list)
-        for one in organizations:
-            cut = retention.cut(now, one) // DAY_MILLISECONDS * DAY_MILLISECONDS
-            # Late samples may have come to days that were ended before.
-            since = max(oldest, self._ended.get(one, 0) - limits.PAST_MILLISECONDS)
-            if since < cut and self._ended.get(one, 0) < cut:
-                alike[since, cut].append(one)
-        for (since, cut), some in alike.items():
+        for past in self._ended.past(now, retention, await organizations_of(self._database), oldest):
             async with self._database.as_worker() as connection:
-                rows = await _rows(connection, "series_of_organizations", {"organizations": some})
+                rows = await _rows(connection, "series_of_organizations", {"organizations": past.organizations})
             for series in _parts([row["id"] for row in rows]):
-                asked = {"series": series, "since": instant(since), "to": instant(cut)}
-                async with self._database.as_worker() as connection:
+                asked = {"series": series, "since": instant(past.since), "to": instant(past.cut)}
+                async with turn(self._database) as connection:
                     await connection.execute(SQL["unbounded"])
                     await connection.execute(SQL["expire"], asked)
-            self._ended.update(dict.fromkeys(some, cut))
+            self._ended.note(past)
 
     async def stats(self, organization_id: UUID | None = None) -> Stats:
         """How much is kept. Cost: PostgreSQL counts every row. The size of one organization is its part of the rows."""

@@ -26,6 +26,7 @@ from twinwatch.hub.stores.batches import pack_frames
 from twinwatch.hub.stores.blocks import BlocksStore
 from twinwatch.hub.stores.compaction import Compaction
 from twinwatch.protocol.samples import Frame, SeriesKey, shape_of
+from twinwatch.world.clock import SystemClock
 from twinwatch.world.secret import Secret
 
 SECRET = Secret("bench" * 8)
@@ -77,7 +78,7 @@ class Shelf:
             )
         )
         shape = shape_of("system", tuple(series))
-        numbers = await Shapes(self.database).series_of(organization_id, server_id, {shape.id}, [shape])
+        numbers = await Shapes(SystemClock(), self.database).series_of(organization_id, server_id, {shape.id}, [shape])
         return Known(organization_id, server_id, shape.id, numbers[shape.id])
 
     async def write(self, days: Sequence[tuple[Known, ServerDay]], *, begin: int = 0, end: int | None = None) -> int:

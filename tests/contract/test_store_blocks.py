@@ -354,6 +354,29 @@ async def test_what_a_server_left_behind_is_swept_up(ground: BlocksGround) -> No
     assert (await ground.store.stats()).samples == 0
 
 
+async def test_the_newest_samples_of_a_shape_end_with_it(ground: BlocksGround) -> None:
+    server, other = await ground.server(1), await ground.server(1)
+    for one in (server, other):
+        await fill(one, EPOCH, 1, 10 * MINUTE)
+    await ground.settle(EPOCH + 2 * HOUR)
+    await ground.owner.execute("delete from public.shapes where server_id = %s", (server.id,))
+    assert len((await ground.store.latest([server.id, other.id]))[other.id]) == 1
+    await ground.store.tend(EPOCH + 2 * HOUR, Retention(7))
+    cursor = await ground.owner.execute("select server_id from samples.newest")
+    assert await cursor.fetchall() == [(other.id,)]
+
+
+async def test_a_day_is_merged_with_what_is_left_of_a_shape_that_has_ended(ground: BlocksGround) -> None:
+    server = await ground.server(1)
+    for shape in "ab":
+        await ground.store.write([server.arrival((shape * 16, [(EPOCH, (1.0,))]))])
+    await ground.settle(EPOCH + 2 * HOUR)
+    await ground.owner.execute("delete from public.shapes where id = %s", ("b" * 16,))
+    await ground.settle(EPOCH + 2 * DAY)
+    assert await counts(ground) == {"sample_log": 0, "segments": 0, "days": 2}
+    assert listed(await server.read(EPOCH, EPOCH + 1)) == [[1.0]]
+
+
 async def test_of_several_hubs_one_ends_what_is_past_keeping_and_each_makes_room(ground: BlocksGround) -> None:
     server, now = await ground.server(1), EPOCH + 9 * DAY
     await server.push((EPOCH, (1.0,)))

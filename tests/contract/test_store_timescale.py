@@ -11,10 +11,13 @@ import psycopg
 import pytest
 
 from twinwatch.hub.db import Database
+from twinwatch.hub.shapes import Shapes
 from twinwatch.hub.statements import Statements
 from twinwatch.hub.stores import Retention, Window, hypertable
 from twinwatch.hub.stores.timescale import TimescaleStore
+from twinwatch.protocol.samples import SeriesKey, shape_of
 from twinwatch.testing.fakes import EPOCH
+from twinwatch.testing.hub_stage import HandClock
 from twinwatch.testing.postgres import Cluster
 
 from .store_ground import DAY, HOUR, BlocksGround
@@ -200,6 +203,21 @@ async def test_what_is_left_of_servers_that_are_gone_ends(
         assert (await ground.store.stats()).samples == 2
         assert await rows(ground, "select series_id from samples.ended_series") == []
         assert listed(await here.read(EPOCH, EPOCH + 1)) == [[1.0], [2.0]]
+
+
+async def test_a_series_that_ends_leaves_nothing_and_comes_again_under_another_number(ground: TimescaleGround) -> None:
+    server, clock = await ground.server(1), HandClock()
+    shape = shape_of("m", (SeriesKey("m", {"job": "x"}),))
+    who = (server.organization_id, server.id, {shape.id}, [shape])
+    (first,) = (await Shapes(clock, ground.database).series_of(*who))[shape.id]
+    for number in (first, *server.series):
+        await rows(ground, "insert into samples.readings values (%s, '2026-01-01', 1.0) returning 1", number)
+    clock.advance(30 * DAY / 1000)
+    await Shapes(clock, ground.database).tend(clock.now(), Retention(7))
+    await ground.store.tend(EPOCH, Retention(7))
+    assert await rows(ground, "select series_id from samples.readings") == [(server.series[0],)]
+    (again,) = (await Shapes(clock, ground.database).series_of(*who))[shape.id]
+    assert again > first
 
 
 async def test_what_is_filled_into_a_server_that_is_gone_is_not_kept(ground: TimescaleGround) -> None:

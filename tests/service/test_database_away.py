@@ -93,7 +93,7 @@ async def far(stage: HubStage) -> AsyncIterator[Far]:
         ingest = Ingest(
             stage.clock,
             Log(database),  # type: ignore[arg-type]
-            Shapes(database),
+            Shapes(stage.clock, database),
             lambda _: None,
             overdue=database.renew,
             commit_seconds=COMMIT_SECONDS,

@@ -119,6 +119,11 @@ async def plans(stage: HubStage) -> Any:
             " from public.servers s, generate_series(1, 10) n"
         )
         await connection.execute(
+            "insert into public.shapes (organization_id, server_id, id, monitor, series_ids)"
+            " select organization_id, server_id, lpad(to_hex(n), 16, '0'), 'm', array_agg(s.id)"
+            " from public.series s, generate_series(1, 10) n group by organization_id, server_id, n"
+        )
+        await connection.execute(
             "insert into public.catalogues (organization_id, server_id, fingerprint, body)"
             " select organization_id, id, 'x', '{}' from public.servers"
         )
@@ -170,10 +175,21 @@ async def test_the_hot_statements_find_their_rows_by_index(stage: HubStage, plan
     assert scans(speaker, "server_keys") == ["Index Scan"]
 
     of_metrics = {"servers": [server], "metrics": ["metric.1"], "labels": "{}", "limit": 501}
+    of_metrics |= {"in_window": True, "used": now, "known": now}
     assert set(scans(await plans.of("queries", "series", of_metrics), "series")) <= {
         "Index Scan",
         "Bitmap Heap Scan",
     }
+
+
+async def test_shapes_are_recalled_and_noted_by_index(stage: HubStage, plans: Plans) -> None:
+    ((server,),) = await stage.execute("select id from public.servers limit 1")
+    now = datetime.fromtimestamp(stage.clock.now() / 1000, UTC)
+    asked = {"server": server, "ids": [f"{n:016x}" for n in range(1, 11)], "now": now, "since": now, "cut": now}
+    for name in ("known", "use", "count_living", "end_shapes", "end_series"):
+        nodes = await plans.of("shapes", name, asked)
+        assert scans(nodes, "shapes"), name
+        assert "Seq Scan" not in scans(nodes, "shapes") + scans(nodes, "series"), name
 
 
 async def test_a_report_finds_its_checks_by_index(stage: HubStage, plans: Plans) -> None:

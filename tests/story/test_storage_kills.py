@@ -39,6 +39,7 @@ from twinwatch.protocol.samples import Batch, Frame, SeriesKey, shape_of
 from twinwatch.protocol.version import AGENT_ROUTES
 from twinwatch.testing.ports import free_port
 from twinwatch.testing.postgres import SECRET, temporary_folder
+from twinwatch.world.clock import SystemClock
 
 REAL_TIME = True
 
@@ -256,7 +257,9 @@ async def test_kills_of_compactor_workers_and_database_lose_and_double_no_sample
         await database.open()
         store = BlocksStore(database)
         for sender in everyone:
-            known = await Shapes(database).series_of(sender.organization_id, sender.id, {SHAPE.id}, [SHAPE])
+            known = await Shapes(SystemClock(), database).series_of(
+                sender.organization_id, sender.id, {SHAPE.id}, [SHAPE]
+            )
             sender.series = known[SHAPE.id]
         one.started()
         until = time.monotonic() + SECONDS

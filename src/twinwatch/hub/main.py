@@ -142,7 +142,7 @@ class Hub:
         self._plans = Plans(self.database, settings.retention_days)
         self.live = Live()
         self._relay = Relay(self.database, "" if alone else url)
-        shapes = Shapes(self.database)
+        self._shapes = Shapes(clock, self.database)
         vault = Vault(settings.secret)
         configurations = Configurations(clock, self.database, vault)
         self._controls = Controls(configurations.version, self._changed, self._seen, self._relay)
@@ -155,7 +155,7 @@ class Hub:
         self._herald = Herald(
             self.database, fleet, reports, self.live, history.seen_by_worker, self._store, self._relay
         )
-        self._ingest = Ingest(clock, self._store, shapes, self._committed, overdue=self.database.renew)
+        self._ingest = Ingest(clock, self._store, self._shapes, self._committed, overdue=self.database.renew)
         channels = Channels(clock, self.database, vault, kinds, self._wake)
         self._outbox = Outbox(clock, self.database, channels, outside, links, self._alerted)
         self._lookout = Lookout(clock, self.database, self._engine)
@@ -208,7 +208,7 @@ class Hub:
             queries=Queries(clock, self.database, self._store, self._plans, holdings),
             reports=reports,
             rules=Rules(clock, self.database, settings.patience),
-            shapes=shapes,
+            shapes=self._shapes,
             sign_ins=Throttle(clock, burst=SIGN_IN_TRIES, seconds=SIGN_IN_SECONDS),
             silences=Silences(clock, self.database, self._engine),
             trials=Throttle(clock, burst=TRIALS, seconds=TRIAL_SECONDS),
@@ -307,6 +307,7 @@ class Hub:
         now, retention = self._clock.now(), await self._plans.retention()
         self._compare_clocks(retention)
         await self._keeping.tend(now, retention)
+        await self._shapes.tend(now, retention)
         await self._history.prune(retention.moment(now))
 
     def _compare_clocks(self, retention: Retention) -> None:

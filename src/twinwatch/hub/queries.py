@@ -20,12 +20,15 @@ from twinwatch.hub.auth import Person
 from twinwatch.hub.db import Connection, Database
 from twinwatch.hub.exporting import Cut, Exports, Format, head_of
 from twinwatch.hub.holdings import Holdings
+from twinwatch.hub.lawful import LAST_INSTANT
 from twinwatch.hub.measuring import Asked, Combine, beside, combined, measure_of, rated
 from twinwatch.hub.plans import Plans
 from twinwatch.hub.refusals import not_found, over_limit
+from twinwatch.hub.shapes import NOTED_MILLISECONDS
 from twinwatch.hub.statements import Statements
 from twinwatch.hub.stores import DAY_MILLISECONDS, Points, SampleStore, Stats, Window
 from twinwatch.hub.stores.log import instant
+from twinwatch.protocol import limits
 from twinwatch.world.clock import Clock
 
 SQL = Statements("queries")
@@ -144,7 +147,7 @@ class Queries:
         """
         asked = Question(metrics, 0, 1, labels=labels)
         async with self._database.as_person(person.user_id) as connection:
-            return (await _series(connection, [server_id], asked, LIST_SERIES))[server_id]
+            return (await _series(connection, [server_id], asked, LIST_SERIES, in_window=False))[server_id]
 
     async def kept(self, person: Person, organization_id: UUID) -> tuple[Stats, int]:
         """How many samples of the organization are kept, and for how many days.
@@ -192,9 +195,12 @@ class Queries:
 
 
 async def _series(
-    connection: Connection, server_ids: Sequence[UUID], asked: Question, most: int
+    connection: Connection, server_ids: Sequence[UUID], asked: Question, most: int, *, in_window: bool = True
 ) -> dict[UUID, list[SeriesInfo]]:
-    """The series that the question is about, by server; raises Refused 422 beyond ``most``."""
+    """The series that the question is about, by server; raises Refused 422 beyond ``most``.
+
+    ``in_window``: without those that cannot have samples then, as it was noted when their shapes were used.
+    """
     named = [name for name in asked.metrics if "\0" not in name]  # which PostgreSQL cannot even be asked for
     labels = {name: value for name, value in asked.labels.items() if "\0" not in name + value}
     if (asked.metrics and not named) or len(labels) < len(asked.labels):
@@ -204,6 +210,9 @@ async def _series(
         "metrics": named,
         "labels": msgspec.json.encode(labels).decode(),
         "limit": most + 1,
+        "in_window": in_window,
+        "used": instant(asked.since - limits.FUTURE_MILLISECONDS - NOTED_MILLISECONDS),
+        "known": instant(min(asked.to + limits.PAST_MILLISECONDS, LAST_INSTANT)),
     }
     rows = await (await connection.execute(SQL["series"], wanted)).fetchall()
     if len(rows) > most:

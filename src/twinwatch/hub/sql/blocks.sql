@@ -136,7 +136,9 @@ delete from samples.segments as x where not exists (select from public.servers a
 delete from samples.days as x where not exists (select from public.servers as s where s.id = x.server_id)
 
 -- name: sweep_newest
-delete from samples.newest as x where not exists (select from public.servers as s where s.id = x.server_id)
+-- Shapes go with their servers.
+delete from samples.newest as x
+where not exists (select from public.shapes as s where s.server_id = x.server_id and s.id = x.shape)
 
 -- name: stats
 -- Of an organization by its servers, as the indexes are: what others have is not looked at.

@@ -4,6 +4,9 @@ from public.series
 where server_id = any (%(servers)s::uuid[])
   and (cardinality(%(metrics)s::text[]) = 0 or metric = any (%(metrics)s::text[]))
   and labels @> %(labels)s::jsonb
+  and (not %(in_window)s or id in (
+    select unnest(series_ids) from public.shapes
+    where server_id = any (%(servers)s::uuid[]) and last_used_at >= %(used)s and created_at < %(known)s))
 order by server_id, metric, labels, id
 limit %(limit)s
 

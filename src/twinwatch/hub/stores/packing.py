@@ -126,7 +126,7 @@ def newest_of(table: Table, before: Newest | None) -> Newest:
 def merged(day: date, pieces: Mapping[str, Sequence[Body]], series: Mapping[str, Sequence[int]]) -> list[Day]:
     """A server's day out of all that there is of it, by shape and in the order of arrival.
 
-    ``series`` are the numbers of each shape's columns.
+    ``series`` are the numbers of each shape's columns, of those that have not ended.
     """
     tables = {shape: _merged(bodies) for shape, bodies in sorted(pieces.items())}
     _part(tables, series)
@@ -203,8 +203,8 @@ def _part(tables: Mapping[str, Table], series: Mapping[str, Sequence[int]]) -> N
             common = np.isin(table.times, other.times)
             if not common.any():
                 continue
-            places = {number: column for column, number in enumerate(series[earlier])}
-            for column, number in enumerate(series[shape]):
+            places = {number: column for column, number in enumerate(series.get(earlier, ()))}
+            for column, number in enumerate(series.get(shape, ())):
                 if number in places:
                     theirs = np.full(len(table.times), np.nan)
                     at = np.searchsorted(other.times, table.times[common])

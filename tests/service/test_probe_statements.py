@@ -24,7 +24,7 @@ async def plans(stage: HubStage) -> AsyncIterator[Plans]:
         await stage.agent(organization)
         await connection.execute(
             "insert into public.probes (organization_id, name, body, interval_seconds, next_at)"
-            " select %s, 'p' || n, '{}', 60, timestamptz '2099-01-01' + n * interval '1 second'"
+            " select %s, 'p' || n, '{}', 60, timestamptz '2099-01-01 00:00+00' + n * interval '1 second'"
             " from generate_series(1, %s) n",
             (organization, PROBES),
         )

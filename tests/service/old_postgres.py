@@ -17,7 +17,7 @@ SAID = {"server_version": "", "server_encoding": "UTF8", "client_encoding": "UTF
 
 @contextlib.contextmanager
 def old_postgres(version: str) -> Iterator[int]:
-    """Listens on the port that it yields, lets everybody in and answers no query."""
+    """Listens on the port that it yields, lets everybody in, and has done whatever it is told to set."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         thread = threading.Thread(target=_serve, args=(server, version), daemon=True)
         thread.start()
@@ -36,8 +36,11 @@ def _serve(server: socket.socket, version: str) -> None:
             return
         with client, contextlib.suppress(OSError, EOFError):
             _welcome(client, version)
-            while client.recv(4096):
-                pass
+            while True:
+                kind, (size,) = _exactly(client, 1), struct.unpack("!i", _exactly(client, 4))
+                _exactly(client, size - 4)
+                if kind == b"Q":
+                    client.sendall(_message(b"C", b"SET\0") + READY)
 
 
 def _welcome(client: socket.socket, version: str) -> None:
@@ -50,7 +53,7 @@ def _welcome(client: socket.socket, version: str) -> None:
     answer = _message(b"R", struct.pack("!i", 0))
     for name, value in {**SAID, "server_version": version}.items():
         answer += _message(b"S", f"{name}\0{value}\0".encode())
-    client.sendall(answer + _message(b"K", struct.pack("!ii", 1, 1)) + _message(b"Z", b"I"))
+    client.sendall(answer + _message(b"K", struct.pack("!ii", 1, 1)) + READY)
 
 
 def _message(kind: bytes, body: bytes) -> bytes:
@@ -65,3 +68,6 @@ def _exactly(client: socket.socket, size: int) -> bytes:
             raise EOFError
         data += more
     return data
+
+
+READY = _message(b"Z", b"I")

@@ -74,7 +74,7 @@ async def test_a_warning_without_an_answer_is_told_by_the_agent_after_eight_seco
         ("fired", 0, []),
         ("told", 2, ["trying"]),
         ("told", 2, ["delivered"]),
-        ("resolved", 2, []),
+        ("resolved", 2, ["trying"]),
     ]
     assert len(scene.office.said) == 2
     await scene.agent.stop()

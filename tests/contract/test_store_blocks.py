@@ -15,6 +15,7 @@ import pytest
 from twinwatch.hub.db import Database, DatabaseAway
 from twinwatch.hub.stores import Retention, Window
 from twinwatch.hub.stores import compaction as compaction_module
+from twinwatch.hub.stores import log as log_module
 from twinwatch.hub.stores.compaction import Compaction, Done, Unreadable
 from twinwatch.hub.stores.tending import turn
 from twinwatch.testing.fakes import EPOCH
@@ -343,6 +344,19 @@ async def test_hours_come_first_again_while_a_day_of_many_servers_is_merged(
     monkeypatch.undo()
     done = await ground.compaction.round(EPOCH + 3 * DAY, Retention(7))
     assert (done.days, done.more) == (3, False)
+
+
+async def test_the_latest_of_a_server_with_a_backlog_is_sought_in_so_many_bytes(
+    ground: BlocksGround, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = await ground.server()
+    await server.push((EPOCH, (1.0, 10.0)), received_at=EPOCH)
+    for step in range(1, 4):
+        await server.push((EPOCH + step, (float(step), None)), received_at=EPOCH + step)
+    assert len((await ground.store.latest([server.id]))[server.id]) == 2
+    monkeypatch.setattr(log_module, "ALONE_BYTES", 1)
+    (last,) = (await ground.store.latest([server.id]))[server.id]
+    assert last.value == 3.0, "the newest is looked at whatever its size"
 
 
 async def test_what_a_server_left_behind_is_swept_up(ground: BlocksGround) -> None:

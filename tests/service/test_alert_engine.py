@@ -137,12 +137,25 @@ async def test_where_tries_of_both_are_in_doubt_one_says_the_end(desk: Desk, mon
     first = fired(desk.agent)
     await desk.agent.events(first)
     await desk.passes(2 * GAP)
+    found = answer(await desk.agent.events(ask=(first.key,)))
+    assert (found.told, found.on) == (False, ()), "it has tried, and nobody has heard: its agent may have to tell"
     now = desk.stage.clock.now()
     ends = (Told(desk.channels["chat"], now, "trying", occasion="resolved"),)
     await desk.agent.events(event(desk.agent, "resolved", first, why="recovered", told=ends))
     await desk.passes(2 * GAP)
     assert desk.told("chat") == [], "its agent says it there, whose try may have arrived as well"
     assert desk.told("ops") == [("resolved", first.title)]
+
+
+async def test_where_the_hub_has_told_it_says_the_end_whatever_comes_of_the_agents(desk: Desk) -> None:
+    first = fired(desk.agent)
+    await desk.agent.events(first)
+    await desk.quiet()
+    now = desk.stage.clock.now()
+    ends = (Told(desk.channels["chat"], now, "trying", occasion="resolved"),)
+    await desk.agent.events(event(desk.agent, "resolved", first, why="recovered", told=ends))
+    await desk.passes(2 * GAP)
+    assert [occasion for occasion, _ in desk.told("chat")] == ["firing", "resolved"]
 
 
 async def test_a_warning_is_told_by_the_hub_once_the_agent_has_left_it_to_the_hub(desk: Desk) -> None:

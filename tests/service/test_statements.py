@@ -259,7 +259,9 @@ async def test_a_read_opens_only_the_partitions_that_can_hold_the_window(stage: 
 
 async def test_the_latest_batches_are_taken_from_the_end_without_sorting_the_log(stage: HubStage, plans: Plans) -> None:
     found = await stage.execute("select id from public.servers limit 3")
-    nodes = await plans.of("sample_log", "latest", {"servers": [server for (server,) in found], "batches": 4})
+    nodes = await plans.of(
+        "sample_log", "latest", {"servers": [server for (server,) in found], "batches": 4, "bytes": 1 << 20}
+    )
     ways = {node["Node Type"] for node in nodes if node.get("Relation Name", "").startswith("sample_log_")}
     assert ways
     now = datetime.fromtimestamp(stage.clock.now() / 1000, UTC)

@@ -15,6 +15,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 from uuid import UUID
+from weakref import WeakValueDictionary
 
 import msgspec
 import numpy as np
@@ -28,6 +29,10 @@ from twinwatch.hub.stores.steps import HOUR
 
 Format = Literal["csv", "ndjson"]
 
+OPEN = 4
+"""Days that wait to be taken away, of all exports together, since whoever takes one away may be slow; others wait."""
+OPEN_OF_ONE = 2
+"""Of one person's exports."""
 EXPORTERS = 1
 """Reads for exports at a time, of all that the store lets in."""
 GROUP_SERIES = 32
@@ -45,9 +50,12 @@ class Exports:
     def __init__(self, store: SampleStore) -> None:
         self._store = store
         self._reading = asyncio.Semaphore(EXPORTERS)
+        self._open = asyncio.Semaphore(OPEN)
+        self._open_of: WeakValueDictionary[UUID, asyncio.Semaphore] = WeakValueDictionary()
 
     async def pieces(
         self,
+        person: UUID,
         server_id: UUID,
         series: Mapping[int, str],
         window: tuple[int, int],
@@ -62,19 +70,21 @@ class Exports:
             yield b"time,metric,labels,value\r\n"
         since, to = window
         numbers, heads = list(series), list(series.values())
+        mine = self._open_of.setdefault(person, asyncio.Semaphore(OPEN_OF_ONE))
         while since < to and numbers:
             end = min(to, (since // DAY_MILLISECONDS + 1) * DAY_MILLISECONDS)
-            shelf = Shelf()
-            for first in range(0, len(numbers), GROUP_SERIES):
-                group = numbers[first : first + GROUP_SERIES]
-                async with self._reading:
-                    points = await self._store.read(server_id, group, Window(since, end, EVERY_POINT))
-                    await asyncio.to_thread(shelf.put, points, first)
-            await still(since)
-            for hour in shelf.hours():
-                samples = await asyncio.to_thread(shelf.take, hour)
-                for first in range(0, len(samples.times), PIECE_LINES):
-                    yield await asyncio.to_thread(_written, samples, slice(first, first + PIECE_LINES), heads, form)
+            async with mine, self._open:
+                shelf = Shelf()
+                for first in range(0, len(numbers), GROUP_SERIES):
+                    group = numbers[first : first + GROUP_SERIES]
+                    async with self._reading:
+                        points = await self._store.read(server_id, group, Window(since, end, EVERY_POINT))
+                        await asyncio.to_thread(shelf.put, points, first)
+                await still(since)
+                for hour in shelf.hours():
+                    samples = await asyncio.to_thread(shelf.take, hour)
+                    for first in range(0, len(samples.times), PIECE_LINES):
+                        yield await asyncio.to_thread(_written, samples, slice(first, first + PIECE_LINES), heads, form)
             since = end
 
 

@@ -40,6 +40,8 @@ GROUP_BYTES = 16 << 20
 """What goes to PostgreSQL within the deadline over a slow line, too; one batch more than that at most."""
 COMMIT_SECONDS = 10.0
 """An agent waits 30 s for its answer; its batch may have come when a commit had just begun."""
+ALONE = 2
+"""A commit of one batch has so many times as long: there is no smaller one."""
 AGAIN_SECONDS = 5
 
 
@@ -77,6 +79,8 @@ class Ingest:
         self._queued_batches = 0
         self._queued_bytes = 0
         self._queued = asyncio.Event()
+        self._room = GROUP_BATCHES
+        """How many batches are committed at once: fewer after a commit that did not end in time, until one does."""
         self._writing: set[asyncio.Future[list[Verdict]]] = set()
 
     async def check(self, organization_id: UUID, server_id: UUID, batch: Batch, sent: bytes = b"") -> Arrival:
@@ -160,14 +164,14 @@ class Ingest:
         """
         group: list[_Waiting] = []
         size_bytes = 0
-        for server_id in list(islice(self._queues, GROUP_BATCHES)):
+        for server_id in list(islice(self._queues, self._room)):
             queue = self._queues.pop(server_id)
             waiting = queue.popleft()
             group.append(waiting)
             size_bytes += len(waiting.arrival.body)
             if queue:
                 self._queues[server_id] = queue  # now the last
-            if size_bytes > GROUP_BYTES:
+            if size_bytes > GROUP_BYTES * self._room // GROUP_BATCHES:
                 break
         self._queued_batches -= len(group)
         self._queued_bytes -= size_bytes
@@ -178,6 +182,7 @@ class Ingest:
     async def _commit(self, group: list[_Waiting]) -> None:
         try:
             verdicts = await self._written([waiting.arrival for waiting in group])
+            self._room = min(GROUP_BATCHES, self._room * 2)
             for waiting, verdict in zip(group, verdicts, strict=True):
                 if not waiting.verdict.done():
                     waiting.verdict.set_result(verdict)
@@ -202,12 +207,15 @@ class Ingest:
         self._writing.add(writing)
         writing.add_done_callback(self._ended)
         try:
-            await asyncio.wait({writing}, timeout=self._commit_seconds)
+            seconds = self._commit_seconds * (ALONE if len(arrivals) == 1 else 1)
+            await asyncio.wait({writing}, timeout=seconds)
         finally:
             in_time = writing.done()
             # Its end is not waited for: psycopg asks the server to stop first, which takes seconds if nobody answers.
             writing.cancel()
         if not in_time:
+            # What is slow, and not away, takes in smaller groups: the same ones come again.
+            self._room = max(1, min(self._room, len(arrivals)) // 2)
             if self._overdue is not None:
                 await self._overdue()
             raise DatabaseAway(f"no answer within {self._commit_seconds:g} s")

@@ -155,7 +155,10 @@ class Hub:
         self._herald = Herald(
             self.database, fleet, reports, self.live, history.seen_by_worker, self._store, self._relay
         )
-        self._ingest = Ingest(clock, self._store, self._shapes, self._committed, overdue=self.database.renew)
+        # New connections are of no use where what is slow is not asked by them.
+        elsewhere = settings.engine.name == "victoriametrics"
+        overdue = None if elsewhere else self.database.renew
+        self._ingest = Ingest(clock, self._store, self._shapes, self._committed, overdue=overdue)
         channels = Channels(clock, self.database, vault, kinds, self._wake)
         self._outbox = Outbox(clock, self.database, channels, outside, links, self._alerted)
         self._lookout = Lookout(clock, self.database, self._engine)

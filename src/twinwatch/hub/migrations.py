@@ -120,6 +120,11 @@ async def _apply(connection: psycopg.AsyncConnection, migration: Migration) -> N
             await connection.execute(RECORD, (migration.version, [migration.text], migration.name))
     except psycopg.errors.InternalError_:
         raise
+    except psycopg.errors.LockNotAvailable as err:
+        raise Misconfigured(
+            f"migration {migration.version}_{migration.name} waited for a table that somebody uses for long, perhaps a "
+            "backup: nothing was changed; start again when that has ended"
+        ) from err
     except psycopg.Error as err:
         raise Misconfigured(f"migration {migration.version}_{migration.name} failed: {_brief(err)}") from err
 

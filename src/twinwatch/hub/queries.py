@@ -179,7 +179,7 @@ class Queries:
                 raise Cut(f"samples of server {server_id} from {instant(since)} on are past keeping by now")
 
         heads = {one.id: head_of(one.metric, one.labels, form) for one in series}
-        return self._exports.pieces(server_id, heads, (max(asked.since, start), asked.to), form, still)
+        return self._exports.pieces(person.user_id, server_id, heads, (max(asked.since, start), asked.to), form, still)
 
     async def _starts(self, connection: Connection, server_ids: Sequence[UUID]) -> dict[UUID, int]:
         """From when on samples of each server may be read, ms UTC.

@@ -101,11 +101,11 @@ class Shapes:
             "cut": instant(everybody - MARGIN_MILLISECONDS),
         }
         with left_to_others():
-            async with turn(self._database) as connection:
+            async with turn(self._database, "shapes") as connection:
                 unused = await (await connection.execute(SQL["unused"], asked)).fetchall()
             for row in unused:
                 which = {"server": row["server_id"], "cut": row["cut"]}
-                async with turn(self._database) as connection:
+                async with turn(self._database, "shapes") as connection:
                     await _hold(connection, row["server_id"])
                     for name in ("end_shapes", "end_series"):
                         await connection.execute(SQL[name], which)

@@ -112,7 +112,7 @@ class AlertAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
     unknown: bool = False
     """The hub has never heard of it and needs its ``fired`` event."""
     on: tuple[str, ...] = ()
-    """The channels on which the hub has begun to tell of it: there the end is its to tell as well."""
+    """The channels on which the hub has told of it: there the end is its to tell as well."""
 
 
 class AlertAnswers(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -6,7 +6,7 @@ import asyncio
 import csv
 import io
 import tracemalloc
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable, Sequence
 from itertools import pairwise
 from typing import cast
 from uuid import UUID, uuid4
@@ -15,10 +15,21 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twinwatch.hub.exporting import EXPORTERS, GROUP_SERIES, PIECE_LINES, Exports, Format, Shelf, head_of
+from twinwatch.hub.exporting import (
+    EXPORTERS,
+    GROUP_SERIES,
+    OPEN,
+    OPEN_OF_ONE,
+    PIECE_LINES,
+    Exports,
+    Format,
+    Shelf,
+    head_of,
+)
 from twinwatch.hub.stores import DAY_MILLISECONDS, Points, SampleStore, Window
 from twinwatch.hub.stores.blocks import READERS
 from twinwatch.hub.stores.joining import Pieces, Samples, points_of
+from twinwatch.testing.client import PATIENCE_SECONDS
 
 HOUR = 3_600_000
 
@@ -54,7 +65,7 @@ async def always(_: int) -> None:
 async def exported(store: Paper, series: Collection[int], since: int, to: int, form: Format = "csv") -> list[bytes]:
     heads = {number: head_of("m", {"n": str(number)}, form) for number in series}
     exports = Exports(cast("SampleStore", store))
-    return [piece async for piece in exports.pieces(uuid4(), heads, (since, to), form, always)]
+    return [piece async for piece in exports.pieces(uuid4(), uuid4(), heads, (since, to), form, always)]
 
 
 def rows(pieces: Iterable[bytes]) -> list[tuple[str, str, float]]:
@@ -99,7 +110,7 @@ async def test_however_many_take_samples_away_charts_are_let_in() -> None:
     exports = Exports(cast("SampleStore", store))
 
     async def take() -> None:
-        async for _ in exports.pieces(uuid4(), {1: ""}, (0, HOUR), "ndjson", always):
+        async for _ in exports.pieces(uuid4(), uuid4(), {1: ""}, (0, HOUR), "ndjson", always):
             pass
 
     async with asyncio.TaskGroup() as group:
@@ -109,6 +120,36 @@ async def test_however_many_take_samples_away_charts_are_let_in() -> None:
         assert store.inside == EXPORTERS < READERS
         for one in taking:
             one.cancel()
+
+
+async def test_what_waits_for_slow_people_is_of_few_exports_and_nobody_has_them_all() -> None:
+    store = Paper({1: {time * 100: 1.0 for time in range(3 * PIECE_LINES)}})
+    exports = Exports(cast("SampleStore", store))
+    slow, other = uuid4(), uuid4()
+
+    async def begun(person: UUID) -> AsyncIterator[bytes]:
+        """An export of which one piece was taken."""
+        pieces = exports.pieces(person, uuid4(), {1: ""}, (0, DAY_MILLISECONDS), "ndjson", always)
+        await anext(pieces)
+        return pieces
+
+    open_ones = [await begun(slow) for _ in range(OPEN_OF_ONE)]
+    third = asyncio.create_task(begun(slow))
+    open_ones += [await begun(person) for person in [other, uuid4()][: OPEN - OPEN_OF_ONE]]
+    last = asyncio.create_task(begun(other))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert len(store.read_windows) == OPEN
+    assert not third.done()
+    assert not last.done()
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        async for _ in open_ones[0]:
+            pass
+        open_ones.append(await last)
+        await cast("AsyncGenerator[bytes]", open_ones[1]).aclose()
+        open_ones.append(await third)
+    for one in open_ones:
+        await cast("AsyncGenerator[bytes]", one).aclose()
 
 
 @given(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from uuid import UUID, uuid4
 
 import pytest
@@ -184,3 +184,33 @@ async def test_who_waits_when_ingest_ends_is_told() -> None:
         answers = await pushed(ingest, [arrival(uuid4(), 1) for _ in range(GROUP_BATCHES * 2)])
     async with asyncio.timeout(PATIENCE_SECONDS):
         assert refusals(await answers) == [AWAY] * (GROUP_BATCHES * 2)
+
+
+async def test_what_is_slow_is_given_less_at_a_time_and_more_again_once_it_keeps_up() -> None:
+    class Slow(_Gate):
+        """It takes in eight batches in time, and no more."""
+
+        least = 8
+
+        async def write(self, arrivals: Sequence[Arrival]) -> list[Verdict]:
+            self.groups.append(list(arrivals))
+            if len(arrivals) > self.least:
+                await asyncio.Event().wait()
+            return [Verdict(arrival.sequence, fresh=True) for arrival in arrivals]
+
+    gate = Slow()
+    left = {uuid4() for _ in range(100)}
+    async with taking(gate, commit_seconds=0.01) as ingest:
+
+        async def push(server_id: UUID) -> None:
+            with suppress(Refused):
+                await ingest.take(arrival(server_id, 1))
+                left.discard(server_id)
+
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while left:  # as agents do, all send again what was refused
+                await asyncio.gather(*(push(one) for one in list(left)))
+            gate.least = GROUP_BATCHES
+            while max(map(len, gate.groups[-10:])) < 100:
+                await asyncio.gather(*(push(uuid4()) for _ in range(100)))
+    assert gate.overdue < 40

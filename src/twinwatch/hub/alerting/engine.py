@@ -179,7 +179,9 @@ class Engine:
             # A channel that both have told of it, or may have, hears its end from whoever says that it is over; but
             # where ours is still under way it comes after that, and needs an end of its own.
             said = [note for note in notes if note["teller"] == "agent"]
-            theirs = {note["channel_id"] for note in said if _arrived(note) or note["occasion"] == "resolved"}
+            ours = {note["channel_id"] for note in notes if note["teller"] == "hub" and _arrived(note)}
+            theirs = {note["channel_id"] for note in said if _arrived(note)}
+            theirs |= {note["channel_id"] for note in said if note["occasion"] == "resolved"} - ours
             sending = {note["channel_id"] for note in notes if note["teller"] == "hub" and note["state"] == "sending"}
             told -= theirs - sending
         await self._cancel(connection, row, "it was resolved before it was sent", now)

@@ -295,7 +295,7 @@ def _answer(row: DictRow, notes: Sequence[DictRow]) -> AlertAnswer:
         fence=row["fence"],
         closed=row["state"] == "resolved" and row["resolved_why"] in ("closed", "unknown"),
         acknowledged=row["state"] == "acknowledged",
-        on=tuple(sorted({str(note["channel_id"]) for note in mine if _was_tried(note) and note not in given_up})),
+        on=tuple(sorted({str(note["channel_id"]) for note in mine if note["state"] == "delivered"})),
     )
 
 

@@ -41,11 +41,18 @@ order by received_at
 select s.id as server_id, recent.body
 from unnest(%(servers)s::uuid[]) as s (id)
 cross join lateral (
-  select l.body, l.received_at
-  from samples.sample_log as l
-  where l.server_id = s.id
-  order by l.received_at desc
-  limit %(batches)s
+  select newest.body, newest.received_at
+  from (
+    select l.body, l.received_at, sum(octet_length(l.body)) over (order by l.received_at desc rows unbounded preceding) as bytes
+    from (
+      select body, received_at
+      from samples.sample_log
+      where server_id = s.id
+      order by received_at desc
+      limit %(batches)s
+    ) as l
+  ) as newest
+  where newest.bytes - octet_length(newest.body) < %(bytes)s
 ) as recent
 order by recent.received_at
 

@@ -173,8 +173,8 @@ class SampleStore(Protocol):
     ) -> dict[UUID, list[Last]]:
         """The newest sample of each series in what each server sent last; of these series only, if given.
 
-        Of one server alone that is all that it sends, however seldom; of several it may be an older sample, or none, of
-        a series that came in none of the last few batches.
+        Of all series of one server alone that is what it sends however seldom; else it may be an older sample, or none,
+        of a series that came in none of the last few batches.
         """
         ...
 

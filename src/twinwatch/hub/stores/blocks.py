@@ -65,7 +65,8 @@ class BlocksStore:
         only, if given."""
         asked = {"servers": list(server_ids)}
         async with self._database.as_worker() as connection:
-            recent = await self._log.recent(connection, server_ids)
+            thorough = len(server_ids) == 1 and series_ids is None
+            recent = await self._log.recent(connection, server_ids, thorough=thorough)
             cursor = await connection.execute(SQL["newest_of_servers"], asked, binary=True)
             before = await cursor.fetchall()
         wanted = None if series_ids is None else frozenset(series_ids)

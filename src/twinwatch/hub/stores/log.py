@@ -28,6 +28,8 @@ RECENT_BATCHES = 4
 """Of each of several servers so many are looked through for its newest samples: those of its headlines are there."""
 ALONE_BATCHES = 600
 """Of one server alone so many, more than wait for compaction while that keeps up: those of its slowest monitors too."""
+ALONE_BYTES = 8 << 20
+"""But no more than that, where a backlog has come."""
 
 
 class Log:
@@ -84,10 +86,12 @@ class Log:
         cursor = await connection.execute(SQL["read"], asked, binary=True)
         return [row["body"] for row in await cursor.fetchall()]
 
-    async def recent(self, connection: Connection, server_ids: Sequence[UUID]) -> list[tuple[UUID, bytes]]:
-        """The newest few batches of each server, or many of one alone, in the order of arrival."""
-        batches = ALONE_BATCHES if len(server_ids) == 1 else RECENT_BATCHES
-        asked = {"servers": list(server_ids), "batches": batches}
+    async def recent(
+        self, connection: Connection, server_ids: Sequence[UUID], *, thorough: bool
+    ) -> list[tuple[UUID, bytes]]:
+        """The newest few batches of each server, or many of one (``thorough``), in the order of arrival."""
+        batches = ALONE_BATCHES if thorough else RECENT_BATCHES
+        asked = {"servers": list(server_ids), "batches": batches, "bytes": ALONE_BYTES}
         cursor = await connection.execute(SQL["latest"], asked, binary=True)
         return [(row["server_id"], row["body"]) for row in await cursor.fetchall()]
 

@@ -27,10 +27,10 @@ class TendedElsewhere(Exception):
 
 
 @asynccontextmanager
-async def turn(database: Database) -> AsyncIterator[Connection]:
-    """A transaction during which nobody else tends. Raises: TendedElsewhere."""
+async def turn(database: Database, what: str = "samples") -> AsyncIterator[Connection]:
+    """A transaction during which nobody else tends to this. Raises: TendedElsewhere."""
     async with database.as_worker() as connection:
-        row = await (await connection.execute(SQL["turn"])).fetchone()
+        row = await (await connection.execute(SQL["turn"], {"what": what})).fetchone()
         if row is None or not row["is_ours"]:
             raise TendedElsewhere
         yield connection

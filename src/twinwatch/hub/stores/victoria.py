@@ -40,6 +40,8 @@ MOST_BUCKETS = 10_000
 NAMED_SERIES = 1_000
 """More are not named in a question, but picked from the answer."""
 ASKED_SERVERS = 100
+INSERTS = 8
+"""Tenants of a cluster that are written to at a time."""
 KEPT_SECONDS = 40 * 365 * 86_400
 """Longer than anything is kept. A window that began before 1970 would be found empty."""
 LEAST_SECONDS = 60
@@ -60,8 +62,16 @@ class VictoriaStore:
         async with self._database.as_worker() as connection:
             marks = await marks_of(connection, arrivals)
         fresh = [one for one in arrivals if marks.get(one.server_id, one.sequence) < one.sequence]
-        for organization, some in self._by_request(fresh).items():
-            await self._node.insert(organization, [line for one in some for line in _lines_of(one)])
+        inserting = asyncio.Semaphore(INSERTS)
+
+        async def insert(organization: UUID, some: Sequence[Arrival]) -> None:
+            async with inserting:
+                await self._node.insert(organization, (line for one in some for line in _lines_of(one)))
+
+        ended = await asyncio.gather(*(insert(*one) for one in self._by_request(fresh).items()), return_exceptions=True)
+        for err in ended:
+            if err is not None:
+                raise err
         async with self._database.as_worker() as connection:
             raised = await raise_marks(connection, fresh)
             if len(raised) < len(fresh):

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, StorageState, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, StorageState, expect, sync_playwright
 
 from tests.e2e.cast import CATALOGUE, NGINX, SYSTEM, SYSTEMD, UNITS, Told
 from tests.e2e.puppet import Puppet, ask, enrolment_key, person, session_of
@@ -49,6 +49,9 @@ INTERVALS = {
     # The far end of a channel is on this machine.
     "TWINWATCH_ALLOW_PRIVATE_NETWORKS": "1",
 }
+SLOW_MS = 20_000
+"""So long is waited for what is to be seen, as for what is to be clicked: the machine may be busy with other tests."""
+expect.set_options(timeout=SLOW_MS)
 EMAIL = "owner@example.org"
 PASSWORD = "correct horse battery"
 
@@ -142,7 +145,7 @@ class Eyes:
         )
         self.contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(SLOW_MS)
         page.on("pageerror", lambda error: self.complaints.append(f"{page.url}: {error}"))
         page.on(
             "console",
